@@ -1,0 +1,83 @@
+# The pipeline's face. Plain `make` prints what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup run range daily force import status scheduler demo test lint check bench clean lock
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+PYTHON ?= python3
+DAYS ?= 7
+PORT ?= 8082
+BIN := .venv/bin
+PIPELINE := $(BIN)/python -m pipeline
+
+# luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
+export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
+export no_proxy := $(NO_PROXY)
+export PYTHONUTF8 := 1
+comma := ,
+ifeq ($(SCHEDULER),central)
+export LUIGI_CONFIG_PATH := luigi.central.cfg
+endif
+
+help: ## Print what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.setup ## Make .venv from the locked requirements (PYTHON=python3.13 for another Python)
+
+run: .venv/.setup ## One day to the end of the chain: DATE=YYYY-MM-DD, else yesterday (UTC)
+	@$(PIPELINE) run $(if $(DATE),--date "$(DATE)")
+
+range: .venv/.setup ## Every missing day, both ends included, oldest first: FROM=YYYY-MM-DD TO=YYYY-MM-DD
+	@$(PIPELINE) range --from "$(FROM)" --to "$(TO)"
+
+daily: .venv/.setup ## For cron: every missing settled day of the last DAYS=7; silent on success without a terminal
+	@$(PIPELINE) daily --days "$(DAYS)"
+
+force: .venv/.setup ## Do a day again and replace it whole: DATE=YYYY-MM-DD
+	@$(PIPELINE) force --date "$(DATE)"
+
+import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=path [REPLACE=1]
+	@$(PIPELINE) import --date "$(DATE)" --from "$(FROM)" $(if $(REPLACE),--replace)
+
+status: .venv/.setup ## The days there are, the gaps, sizes and counts
+	@$(PIPELINE) status
+
+scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
+	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$(PORT)"
+
+demo: .venv/.setup ## The whole chain on the sandbox, without an account, in folders of its own
+	@$(BIN)/python -m pipeline.sandbox.demo
+
+test: .venv/.setup-dev ## The tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.setup-dev ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test ## Both: what CI runs
+
+bench: .venv/.setup-dev ## Speed and memory beside what one would run instead: EVENTS=1000000
+	@$(BIN)/python -m bench $(if $(EVENTS),--events "$(EVENTS)")
+
+clean: .venv/.setup ## Remove leftovers of unfinished runs, caches and the demo; never days or logs
+	@$(PIPELINE) clean
+
+lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
+	@for name in requirements requirements-dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
+	  --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" $$name.in --output-file $$name.txt; done
+
+.venv/.setup: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another. Try: make setup PYTHON=python3.12" >&2; exit 2; }
+	@echo "Setting up .venv (once) ..." >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.setup-dev: requirements-dev.txt .venv/.setup
+	@echo "Installing what the tests need (once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

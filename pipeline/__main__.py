@@ -1,0 +1,157 @@
+"""The command line behind the Makefile: `python -m pipeline --help`."""
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from loguru import logger
+from rich.console import Console
+
+from pipeline import dotenv, logs, settings
+from pipeline.errors import ConfigError, NotReadyError, PipelineError
+from pipeline.export.download import refuse_unsettled
+from pipeline.export.imports import import_day
+from pipeline.operations.clean import clean as remove_leftovers
+from pipeline.operations.status import last_settled, show
+from pipeline.store import days, locks
+from pipeline.store.paths import Layout
+from pipeline.tasks import LAST, runs, signals
+from pipeline.tasks.daily import parse_day
+
+TASK_FAILED, NOT_RUN, USAGE = 30, 25, 2
+"""Luigi's statuses, as luigi.cfg has them, and the shell's for wrong arguments."""
+
+
+class Day(click.ParamType[dt.date]):
+    """A UTC day as an argument: YYYY-MM-DD."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:  # noqa: ANN401, D102
+        try:
+            return value if isinstance(value, dt.date) else parse_day(value)
+        except ConfigError as error:
+            self.fail(f"{error}", param, ctx)
+
+
+def _settled(date: dt.date) -> dt.date:
+    refuse_unsettled(date, settings.load())
+    return date
+
+
+@click.group()
+def cli() -> None:
+    """Brings Amplitude's raw events home; each command is a target of the Makefile."""
+    dotenv.warn_if_open(Path(".env"))
+
+
+@cli.command()
+@click.option("--date", type=Day(), help="The day, UTC; yesterday unless given.")
+def run(date: dt.date | None) -> int:
+    """Does one day to the end of the chain."""
+    day = _settled(date or dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
+    return runs.run(LAST, day, day)
+
+
+@cli.command("range")
+@click.option("--from", "first", type=Day(), required=True, help="The first day, UTC.")
+@click.option("--to", "last", type=Day(), required=True, help="The last day, included.")
+def range_(first: dt.date, last: dt.date) -> int:
+    """Does every missing day of a range, the oldest first."""
+    if first > last:
+        raise click.UsageError(f"FROM={first} is after TO={last}. Write the earlier day first.")
+    return runs.run(LAST, first, _settled(last))
+
+
+@cli.command()
+@click.option("--days", "count", type=click.IntRange(1, 3650), default=7, show_default=True, help="How far back.")
+def daily(count: int) -> int:
+    """For cron: does every missing settled day of the last days; silent on success without a terminal."""
+    conf = settings.load()
+    if not sys.stderr.isatty():
+        logs.setup(conf.logs_dir, terminal="ERROR")
+    last = last_settled(conf)
+    first = last - dt.timedelta(days=count - 1)
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    if last != yesterday:
+        logger.info("{} is not settled yet and is left for later", yesterday)
+    _name_older(first)
+    return runs.run(LAST, first, last)
+
+
+def _name_older(first: dt.date) -> None:
+    stored = Layout(settings.load().data_dir).dates()
+    if stored and stored[0] < first:
+        older = runs.dates(stored[0], first - dt.timedelta(days=1))
+        missing = [day for day in older if not LAST(date=day).complete()]
+        if missing:
+            logger.warning(
+                "{} older days are missing, from {} on: make range FROM={} TO={}",
+                len(missing), missing[0], missing[0], missing[-1],
+            )  # fmt: skip
+
+
+@cli.command()
+@click.option("--date", type=Day(), required=True, help="The day, UTC.")
+def force(date: dt.date) -> int:
+    """Does a day again and replaces it whole; the old stays readable until the new is whole."""
+    settings.load_credentials()
+    days.ask_redo(Layout(settings.load().data_dir), _settled(date))
+    return runs.run(LAST, date, date)
+
+
+@cli.command("import")
+@click.option("--date", type=Day(), required=True, help="The day, UTC.")
+@click.option("--from", "source", type=click.Path(path_type=Path), required=True, help="A ZIP, or an S3 folder.")
+@click.option("--replace", is_flag=True, help="Replace the day if it is stored already.")
+def import_(date: dt.date, source: Path, *, replace: bool) -> int:
+    """Takes a day from a ZIP of Amplitude's web page, or a folder of its S3 export."""
+    conf = settings.load()
+    layout = Layout(conf.data_dir)
+    _settled(date)
+    with logs.about(date, "import"), locks.hold(layout.lock(date)):
+        if days.is_exported(layout, date) and not replace:
+            raise ConfigError(
+                f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
+            )
+        record = import_day(date, source, conf)
+        logger.info(
+            "{} windows and files checked, project {}", sum(h.status == "exported" for h in record.hours), record.app
+        )
+    return runs.run(LAST, date, date)
+
+
+@cli.command()
+def status() -> int:
+    """Shows the days there are, the gaps, sizes and counts."""
+    show(settings.load(), Console())
+    return 0
+
+
+@cli.command()
+def clean() -> int:
+    """Removes leftovers of unfinished runs, caches and the demo; never a published day or a log."""
+    removed = remove_leftovers(settings.load(), Path.cwd())
+    logger.info("{} removed. Published days and logs are untouched.", len(removed) or "Nothing to be")
+    return 0
+
+
+def main() -> int:
+    """Runs a command; returns the exit status: Luigi's, 2 for wrong arguments, 130 or 143 after a signal."""
+    try:
+        return cli(standalone_mode=False) or 0
+    except signals.Terminated as ended:
+        click.echo(signals.stopped(ended), err=True)
+        return signals.exit_status(ended)
+    except click.ClickException as error:
+        click.echo(f"{error.format_message()}", err=True)
+        return USAGE
+    except PipelineError as error:
+        logger.error(logs.plain(error))
+        return {ConfigError: runs.NOTHING_RUN, NotReadyError: NOT_RUN}.get(type(error), TASK_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Every error of the pipeline, ordered by what the operator does about it.
+
+* PipelineError
+    * ConfigError       mend a setting; no request was sent
+    * CredentialsError  mend the key, the secret or the region; nothing more is sent
+    * NotReadyError     wait until the day is settled; no request was sent
+    * TransientError    nothing: it was tried again; run it again later
+    * TooLargeError     fetch the hour another way
+    * RequestError      read the server's words
+    * ArchiveError      look at what was put aside; run it again
+    * StorageError      make room, or mend the permissions
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.text import printable, size
+
+
+class PipelineError(Exception):
+    """What went wrong, and what to do about it.
+
+    Attributes:
+        what: What happened and why, one sentence without its full stop.
+        todo: What to do or to type next, one sentence.
+    """
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(what, todo)
+        self.what = what
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.todo}"
+
+
+class ConfigError(PipelineError):
+    """A setting is missing or wrong."""
+
+
+class CredentialsError(PipelineError):
+    """Amplitude refused the key or the secret."""
+
+
+class NotReadyError(PipelineError):
+    """The day is not settled: events may still enter it."""
+
+
+class TransientError(PipelineError):
+    """Something that passes: it is tried again.
+
+    Attributes:
+        status: The HTTP status that it came with, or None.
+        retry_after: Seconds that the server asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        todo: str = "Run it again later.",
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, todo)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class TooLargeError(PipelineError):
+    """The window is more than one answer can hold; half of it may do.
+
+    Attributes:
+        status: 400 or 504, as Amplitude says it, or 413: larger than what we take.
+    """
+
+    def __init__(self, what: str, todo: str, *, status: int = 400) -> None:
+        super().__init__(what, todo)
+        self.status = status
+
+
+class RequestError(PipelineError):
+    """The server refuses the request, and would refuse it again."""
+
+
+class ArchiveError(PipelineError):
+    """An archive is hostile or damaged."""
+
+    def __init__(self, what: str, todo: str = "Run it again to fetch it anew.") -> None:
+        super().__init__(what, todo)
+
+
+class StorageError(PipelineError):
+    """The disk is full, failing or closed to us."""
+
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """Tells an operating system's error with the path and the room that is left.
+
+        Args:
+            error: What the system said.
+            path: Where it was to be written or read, if the error does not know.
+        """
+        place = Path(os.fsdecode(error.filename)) if error.filename else path
+        standing = next((p for p in (place, *place.absolute().parents) if p.exists()), Path("/"))
+        try:
+            room = f"{size(shutil.disk_usage(standing).free)} free"
+        except OSError:
+            room = "its free space cannot be read"
+        return cls(
+            f"{printable(str(place))}: {error.strerror or error} ({room})",
+            "Make room there or mend its permissions, then run it again: what was there before is untouched.",
+        )
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns the system's errors inside it into a StorageError.
+
+    Args:
+        path: The place that is worked on.
+
+    Raises:
+        StorageError: The system refused to read or write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError.of(error, path) from error

@@ -1,0 +1,103 @@
+"""An HTTP session whose connections can be cut from another thread, and which never leaks a header."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class Connections:
+    """The sockets of one session."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._cut = False
+
+    def add(self, opened: socket.socket) -> None:
+        """Takes a socket in; one that comes after the cut is cut too."""
+        with self._lock:
+            self._sockets.append(opened)
+            late = self._cut
+        if late:
+            self.cut()
+
+    def cut(self) -> None:
+        """Ends every read and write on the sockets, in whichever thread it blocks."""
+        with self._lock:
+            self._cut = True
+            sockets = list(self._sockets)
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+    def set_timeout(self, seconds: float) -> None:
+        """Sets how long a read may wait from now on."""
+        with self._lock:
+            sockets = list(self._sockets)
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.settimeout(seconds)
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter, with connections that tell their sockets."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3's own
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, type]:
+        class Http(HTTPConnectionPool):
+            ConnectionCls = _telling(HTTPConnection, self._connections.add)
+
+        class Https(HTTPSConnectionPool):
+            ConnectionCls = _telling(HTTPSConnection, self._connections.add)
+
+        return {"http": Http, "https": Https}
+
+
+def _telling(kind: type[Any], tell: Callable[[socket.socket], None]) -> type[Any]:
+    class Telling(kind):  # type: ignore[misc]
+        # http.client prints the Authorization header when somebody sets its class's debuglevel.
+        debuglevel = 0
+
+        def connect(self) -> None:
+            super().connect()
+            tell(self.sock)
+
+    return Telling
+
+
+def session(connections: Connections, *, is_loopback: bool) -> requests.Session:
+    """Opens a session for one request.
+
+    Args:
+        connections: Learns each socket that is opened.
+        is_loopback: Whether the host is this machine: then no proxy stands between.
+
+    Returns:
+        A session without redirects, retries or cookies to keep. It obeys the environment's proxies and CA bundle;
+        `.netrc` is never read, as each request brings its own credentials.
+    """
+    opened = requests.Session()
+    opened.trust_env = not is_loopback
+    adapter = _Adapter(connections)
+    opened.mount("https://", adapter)
+    opened.mount("http://", adapter)
+    return opened

@@ -1,0 +1,190 @@
+"""A day, from the Export API to one published ZIP."""
+
+import contextlib
+import datetime as dt
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from pipeline import __version__, threads
+from pipeline.errors import ConfigError, CredentialsError, NotReadyError, StorageError
+from pipeline.export import windows
+from pipeline.export.admission import Admission
+from pipeline.export.archive import Archive
+from pipeline.export.client import Client
+from pipeline.export.merge import Source, publish_day
+from pipeline.export.progress import Progress, Report
+from pipeline.export.staging import Staging
+from pipeline.export.tries import Tries
+from pipeline.export.windows import Window
+from pipeline.settings import Settings, load_credentials
+from pipeline.store import days, locks, manifest
+from pipeline.store.manifest import EMPTY, EXPORTED, ExportRecord, Hour
+from pipeline.store.paths import Layout
+
+_TELL_EVERY = 1.0  # seconds
+
+_admission = Admission()
+
+
+def settles_at(date: dt.date, settings: Settings) -> dt.datetime:
+    """Returns the moment, in UTC, from which no event can enter a day any more.
+
+    Amplitude's example makes hour H exportable from H+3h, so hour 23 from 02:00; an hour of margin is ours.
+    """
+    midnight = dt.datetime.combine(date + dt.timedelta(days=1), dt.time(), dt.UTC)
+    return midnight + dt.timedelta(hours=settings.settle_hours)
+
+
+def refuse_unsettled(date: dt.date, settings: Settings) -> None:
+    """Refuses a day that events may still enter.
+
+    Raises:
+        NotReadyError: The day is not settled.
+    """
+    from_then = settles_at(date, settings)
+    if dt.datetime.now(dt.UTC) < from_then:
+        raise NotReadyError(
+            f"{date} is not settled: events may enter it until {from_then:%Y-%m-%d %H:%M} UTC",
+            f"Run it again from {from_then:%Y-%m-%d %H:%M} UTC on.",
+        )
+
+
+def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord:
+    """Fetches a day's 24 upload hours and publishes them as one verified ZIP.
+
+    Args:
+        date: The upload day, UTC.
+        settings: How to ask, and where to store.
+        report: Told how far it is.
+
+    Returns:
+        The record that the ZIP begins with.
+
+    Raises:
+        NotReadyError: The day is not settled.
+        ConfigError: Credentials are missing, or the data folder is another project's.
+        PipelineError: It could not be fetched; verified windows stay for the next run.
+    """
+    refuse_unsettled(date, settings)
+    credentials = load_credentials()
+    layout = Layout(settings.data_dir)
+    redo = days.redo_asked(layout, date)
+    project = days.project(layout, date)
+    _refuse_other_host(project, settings)
+    staging = Staging(layout, settings, date, redo, project)
+    # One process at a time asks the API: together, cron and a backfill stay inside the project's allowance.
+    with locks.hold(layout.lock("api")):
+        staging.resume()
+        alone = not _admission.is_known(settings, credentials)
+        client = Client(settings, credentials)
+        try:
+            _Fetch(client, settings, staging, date, report).run(_size(layout, date, settings), alone=alone)
+        except CredentialsError:
+            _admission.refuse(settings, credentials)
+            raise
+        finally:
+            client.close()
+        _admission.accept(settings, credentials)
+    with contextlib.ExitStack() as stack:
+        archives = [stack.enter_context(Archive(path, settings)) for path in staging.zips()]
+        sources = [Source.of(archive, member) for archive in archives for member in archive.members]
+        filled = {source.hour for source in sources}
+        record = publish_day(layout, settings, _record(date, settings, redo, staging, filled), sources)
+    staging.clear()
+    return record
+
+
+class _Fetch:
+    """The windows of a day under way: some at once, halved where they are refused."""
+
+    def __init__(self, client: Client, settings: Settings, staging: Staging, date: dt.date, report: Report) -> None:
+        self._settings = settings
+        self._staging = staging
+        self._client = client
+        self._stop = threading.Event()
+        self._progress = Progress(report, "waiting for Amplitude to prepare the export")
+        self._tries = Tries(client, settings, staging, date, received=self._progress.add, stop=self._stop)
+        self._running: dict[Future[manifest.Window], Window] = {}
+
+    def run(self, size: int, *, alone: bool) -> None:
+        """Fetches what is missing, in windows of `size` hours; the first goes alone where `alone` says so."""
+        probing, probe = alone, None
+        try:
+            while self._staging.missing() or self._running:
+                size = min(size, self._staging.largest_allowed())
+                if not probing:
+                    self._send(size, self._settings.concurrency)
+                elif probe is None:
+                    probe = self._send(size, len(self._running) + 1)
+                ended = self._collect()
+                if probe in ended:
+                    probing, probe = False, None
+                # One window is followed down before its siblings are sent: they would be refused as it was.
+                probing = probing or any(answer.status in windows.REFUSED for answer in ended.values())
+        finally:
+            self._stop.set()
+
+    def _send(self, size: int, at_once: int) -> Future[manifest.Window] | None:
+        """Sends windows until so many are under way; returns the last that it sent."""
+        busy = {hour for window in self._running.values() for hour in window.hours}
+        sent = None
+        for window in windows.cut(self._staging.missing() - busy, size):
+            if len(self._running) >= at_once:
+                break
+            sent = threads.start(self._tries.fetch, window)
+            self._running[sent] = window
+        return sent
+
+    def _collect(self) -> dict[Future[manifest.Window], manifest.Window]:
+        """Waits a moment for windows that end; returns their answers, or raises what one failed with."""
+        wait(self._running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED)
+        ended = [future for future in self._running if future.done()]
+        for future in ended:
+            del self._running[future]
+        failures = [error for future in ended if (error := future.exception())]
+        if failures:
+            self._end_after(failures[0])
+        self._tell()
+        return {future: future.result() for future in ended}
+
+    def _end_after(self, failure: BaseException) -> None:
+        """Lets windows under way come home once the day has failed, unless they cannot, then raises."""
+        if isinstance(failure, CredentialsError | StorageError):
+            self._client.close()
+        self._stop.set()
+        wait(self._running, timeout=self._settings.read_timeout)
+        raise failure
+
+    def _tell(self) -> None:
+        answered = [a for a in self._staging.answered.values() if a.status not in windows.REFUSED]
+        of = len(answered) + len(windows.cut(self._staging.missing(), self._staging.largest_allowed()))
+        self._progress.set(1 - len(self._staging.missing()) / windows.HOURS, f"window {len(answered)} of {max(of, 1)}")
+
+
+def _size(layout: Layout, date: dt.date, settings: Settings) -> int:
+    for other, record in days.nearest(layout, date):
+        return windows.largest_size((layout.raw_zip(other).stat().st_size, record), settings.window_bytes)
+    return windows.largest_size(None, settings.window_bytes)
+
+
+def _refuse_other_host(project: days.Project, settings: Settings) -> None:
+    if project.host not in (None, settings.host):
+        raise ConfigError(
+            f"{settings.data_dir}/ holds days of {project.host}, and {settings.host} is to be asked",
+            "Give each project a folder of its own: set PIPELINE_DATA_DIR (or mend AMP_REGION, AMP_BASE_URL).",
+        )
+
+
+def _record(date: dt.date, settings: Settings, redo: str | None, staging: Staging, filled: set[int]) -> ExportRecord:
+    answers = sorted(staging.answered.values(), key=lambda answer: (answer.requested_at, answer.first))
+    return ExportRecord(
+        id=days.new_id(),
+        date=date,
+        app=None,
+        host=settings.host,
+        source="api",
+        redo=redo,
+        windows=answers,
+        hours=[Hour(hour=hour, status=EXPORTED if hour in filled else EMPTY) for hour in range(windows.HOURS)],
+        pipeline=__version__,
+    )

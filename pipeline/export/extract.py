@@ -1,0 +1,205 @@
+"""A day's ZIP to one published directory of JSON lines."""
+
+import datetime as dt
+import hashlib
+import os
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from loguru import logger
+
+from pipeline import __version__, threads
+from pipeline.errors import ArchiveError, TransientError, storage_errors
+from pipeline.export.archive import Archive, Member
+from pipeline.export.lines import LineCounter
+from pipeline.export.progress import Progress, Report
+from pipeline.settings import Settings
+from pipeline.store import days, manifest, quarantine
+from pipeline.store.manifest import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
+from pipeline.store.paths import SUCCESS, Layout
+from pipeline.store.publish import make_dirs, publish_directory, remove, sync
+
+
+def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsRecord:
+    """Gunzips each member of a day's ZIP and publishes the files, their manifest last.
+
+    Args:
+        date: The upload day, UTC.
+        settings: Where the data lies; threads and limits.
+        report: Told how far it is.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ArchiveError: The ZIP is damaged or hostile; it is put aside, so that the next run fetches it.
+        StorageError: The disk refused; what stood there stands.
+    """
+    layout = Layout(settings.data_dir)
+    zip_path, part, final = layout.raw_zip(date), layout.events_part(date), layout.events_dir(date)
+    with storage_errors(part):
+        make_dirs(part.parent)
+        remove(part)
+        part.mkdir()
+        try:
+            record = write_events(zip_path, date, part, settings, report, durable=True)
+        except ArchiveError as error:
+            remove(part)
+            kept = quarantine.put_aside(layout, date, zip_path, error.what)
+            raise ArchiveError(f"{zip_path}: {error.what}; it is kept as {kept}", error.todo) from None
+        _write_marker(part / SUCCESS, record)
+        _tell_replacement(days.events_record(layout, date), record)
+        publish_directory(part, final)
+        days.clear_redo(layout, date, record.redo)
+    return record
+
+
+def write_events(
+    zip_path: Path, date: dt.date, directory: Path, settings: Settings, report: Report, *, durable: bool
+) -> EventsRecord:
+    """Gunzips each member of a day's ZIP to a file, several at once, with memory that does not grow with them.
+
+    Args:
+        zip_path: The day's ZIP.
+        date: Its day.
+        directory: Where the files are written; it is there and empty.
+        settings: Threads and limits.
+        report: Told how far it is.
+        durable: Whether each file is synced.
+
+    Returns:
+        The manifest, not yet written.
+
+    Raises:
+        ArchiveError: The ZIP is damaged or hostile.
+        OSError: The disk refused.
+    """
+    began = time.monotonic()
+    export = manifest.read_export_record(zip_path, date)
+    if export is None:
+        raise ArchiveError("it does not begin with this pipeline's record of the day")
+    with Archive(zip_path, settings) as archive:
+        digest = threads.start(_sha256, zip_path)
+        members = archive.of_day(date, range(24))
+        work = _Extraction(archive, directory, settings, durable=durable)
+        files = work.run(members, Progress(report, "beginning"))
+        size, sha256 = digest.result()
+    return _record(export, files, ExportRef(id=export.id, bytes=size, sha256=sha256, source=export.source), began)
+
+
+class _Extraction:
+    """The members of one archive on their way to files."""
+
+    def __init__(self, archive: Archive, directory: Path, settings: Settings, *, durable: bool) -> None:
+        self._archive = archive
+        self._directory = directory
+        self._settings = settings
+        self._durable = durable
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def run(self, members: list[Member], progress: Progress) -> list[EventsFile]:
+        """Writes the members' files; returns them by hour and part."""
+        self._progress = progress
+        total = sum(member.bytes for member in members)
+        files: list[EventsFile] = []
+        done = 0
+        sizes = {member.file_name: member.bytes for member in members}
+        # The largest first: none is left to run alone at the end.
+        largest_first = sorted(members, key=lambda member: -member.bytes)
+        try:
+            for file in threads.each(self._write, largest_first, self._settings.gunzip_threads):
+                files.append(file)
+                done += sizes[file.name]
+                progress.set(done / total, f"file {len(files)} of {len(members)}")
+        finally:
+            self._stop.set()
+        return sorted(files, key=lambda file: (file.hour, file.part))
+
+    def _write(self, member: Member) -> EventsFile:
+        gunzip, pieces = self._archive.json(member)
+        counter = LineCounter()
+        file = os.open(self._directory / member.file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            for piece in pieces:
+                counter.add(piece)
+                _write_all(file, piece)
+                self._count(len(piece))
+            if self._durable:
+                os.fsync(file)
+        finally:
+            os.close(file)
+        return EventsFile(
+            name=member.file_name,
+            app=member.app,
+            hour=member.hour,
+            part=member.part,
+            bytes=gunzip.bytes,
+            lines=counter.lines,
+            blank_lines=counter.blank_lines,
+            events=counter.lines - counter.blank_lines,
+            crc32=f"{gunzip.crc32:08x}",
+        )
+
+    def _count(self, size: int) -> None:
+        if self._stop.is_set():
+            raise TransientError("the extraction was stopped")
+        self._progress.add(size)
+        with self._lock:
+            self._bytes += size
+        if self._bytes > self._settings.max_day_bytes:
+            raise ArchiveError(
+                f"its files become more than {self._settings.max_day_bytes} bytes",
+                "If it is honest, raise PIPELINE_MAX_DAY_BYTES, then run it again.",
+            )
+
+
+def _write_all(file: int, piece: bytes) -> None:
+    written = os.write(file, piece)
+    while written < len(piece):
+        written += os.write(file, piece[written:])
+
+
+def _sha256(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+def _record(export: ExportRecord, files: list[EventsFile], ref: ExportRef, began: float) -> EventsRecord:
+    events: Counter[int] = Counter()
+    for file in files:
+        events[file.hour] += file.events
+    return EventsRecord(
+        id=days.new_id(),
+        date=export.date,
+        app=export.app,
+        host=export.host,
+        redo=export.redo,
+        export=ref,
+        hours=[Hour(hour=h.hour, status=h.status, events=events[h.hour]) for h in export.hours],
+        files=files,
+        totals=Totals(
+            files=len(files),
+            bytes=sum(file.bytes for file in files),
+            lines=sum(file.lines for file in files),
+            blank_lines=sum(file.blank_lines for file in files),
+            events=sum(file.events for file in files),
+        ),
+        pipeline=__version__,
+        seconds={"extract": round(time.monotonic() - began, 3)},
+    )
+
+
+def _write_marker(path: Path, record: EventsRecord) -> None:
+    path.write_bytes(manifest.encode(record))
+    sync(path)
+
+
+def _tell_replacement(old: EventsRecord | None, new: EventsRecord) -> None:
+    if old is not None:
+        change = new.totals.events - old.totals.events
+        logger.info("{} events take the place of {} ({:+d})", new.totals.events, old.totals.events, change)

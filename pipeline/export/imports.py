@@ -1,0 +1,155 @@
+"""A day from a file instead of the network: a ZIP of Amplitude's web page, or a folder of its S3 export."""
+
+import contextlib
+import datetime as dt
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from loguru import logger
+
+from pipeline import __version__
+from pipeline.errors import ArchiveError, ConfigError, NotReadyError, storage_errors
+from pipeline.export.archive import READ, Archive, parse_name
+from pipeline.export.gunzip import Gunzip
+from pipeline.export.merge import Source, publish_day
+from pipeline.settings import Settings
+from pipeline.store import days
+from pipeline.store.manifest import EMPTY, EXPORTED, NO_FILE, ExportRecord, Hour
+from pipeline.store.paths import Layout
+from pipeline.text import printable
+
+_COMPLETE = re.compile(r"(?P<app>\d+)_(?P<date>\d{4}-\d\d-\d\d)_(?P<hour>\d\d?)_complete", re.ASCII)
+_HOURS = 24
+
+
+def import_day(date: dt.date, source: Path, settings: Settings) -> ExportRecord:
+    """Publishes a day's ZIP from a file or a folder, under the same names and checks as a download.
+
+    Args:
+        date: The upload day, UTC.
+        source: A ZIP whose members are all of the day; or a folder, searched to its depths, whose `.json.gz` files of
+            the day are taken (those of other days are left). Where the folder has `_complete` files of the day, each
+            hour must have its own (source: Amplitude's S3 export page).
+        settings: Where the data lies; limits.
+
+    Returns:
+        The record that the ZIP begins with.
+
+    Raises:
+        ConfigError: There is nothing at the place, or nothing of the day, or it is another project's.
+        NotReadyError: The S3 export has not finished the day.
+        ArchiveError: The archive, or a file, is damaged or hostile.
+    """
+    layout = Layout(settings.data_dir)
+    with contextlib.ExitStack() as stack, storage_errors(source):
+        if source.is_dir():
+            sources, finished = _from_folder(date, source, settings)
+        elif source.is_file():
+            sources, finished = _from_zip(date, stack.enter_context(_open_zip(source, settings))), False
+        else:
+            raise ConfigError(
+                f"there is no {source}", "Name a ZIP of Amplitude's web page, or a folder of its S3 export."
+            )
+        days.project(layout, date).refuse_other(sources[0].app)
+        present = {item.hour for item in sources}
+        absent = EMPTY if finished else NO_FILE
+        record = ExportRecord(
+            id=days.new_id(),
+            date=date,
+            app=None,
+            host="",
+            source="import",
+            redo=days.redo_asked(layout, date),
+            windows=[],
+            hours=[Hour(hour=h, status=EXPORTED if h in present else absent) for h in range(_HOURS)],
+            pipeline=__version__,
+        )
+        return publish_day(layout, settings, record, sources)
+
+
+def _open_zip(path: Path, settings: Settings) -> Archive:
+    try:
+        return Archive(path, settings)
+    except ArchiveError as error:
+        raise _refused(path, error) from None
+
+
+def _from_zip(date: dt.date, archive: Archive) -> list[Source]:
+    try:
+        members = archive.of_day(date, range(_HOURS))
+        archive.verify()
+    except ArchiveError as error:
+        others = {member.date for member in archive.members} - {date}
+        if others:
+            raise ConfigError(
+                f"{archive.path} holds {len(others)} other days ({min(others)} to {max(others)})",
+                "Unzip it and import the folder, which may hold many days: FROM=the folder.",
+            ) from None
+        raise _refused(archive.path, error) from None
+    if not members:
+        raise ConfigError(f"{archive.path} holds no events", "Name a ZIP of Amplitude's web page.")
+    _warn_of_gaps({member.hour for member in members})
+    return [Source.of(archive, member) for member in members]
+
+
+def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[Source], bool]:
+    """Returns the day's files, and whether the folder itself says that each hour of the day is there."""
+    sources: dict[str, Source] = {}
+    complete: set[int] = set()
+    for path in sorted(folder.rglob("*")):
+        marker = _COMPLETE.fullmatch(path.name)
+        if marker and marker["date"] == str(date):
+            complete.add(int(marker["hour"]))
+        parsed = parse_name(f"{path.name.partition('_')[0]}/{path.name}")
+        if parsed is None or parsed[1] != date or not path.is_file():
+            continue
+        if path.name in sources:
+            raise ArchiveError(f"{path}: the folder has two files of this name", "Name the folder of one export.")
+        sources[path.name] = _verified(path, parsed, settings)
+    if not sources:
+        raise ConfigError(
+            f"{printable(str(folder))} holds no file of {date}",
+            f"The files are named PROJECT_{date}_HOUR#PART.json.gz; name the folder that holds them.",
+        )
+    apps = {item.app for item in sources.values()}
+    if len(apps) > 1:
+        raise ConfigError(
+            f"{folder} holds the projects {', '.join(map(str, sorted(apps)))}", "Name one project's folder."
+        )
+    missing = sorted(set(range(_HOURS)) - complete)
+    if complete and missing:
+        raise NotReadyError(
+            f"the S3 export has no _complete file of {date} for the hours {', '.join(map(str, missing))}",
+            "Import the day when they are there.",
+        )
+    if not complete:
+        _warn_of_gaps({item.hour for item in sources.values()})
+    return list(sources.values()), bool(complete)
+
+
+def _verified(path: Path, parsed: tuple[int, dt.date, int, int], settings: Settings) -> Source:
+    app, _, hour, part = parsed
+    size = path.stat().st_size
+    for _ in Gunzip(str(path), size, settings.max_member_bytes, settings.max_ratio).pieces(_pieces(path)):
+        pass
+    return Source(f"{app}/{path.name}", app, hour, part, size, lambda: _pieces(path))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(READ):
+            yield piece
+
+
+def _warn_of_gaps(present: set[int]) -> None:
+    missing = [str(hour) for hour in range(_HOURS) if hour not in present]
+    if missing:
+        logger.warning(
+            "No file for the hours {}. Nothing in the import says whether Amplitude has events of them",
+            ", ".join(missing),
+        )
+
+
+def _refused(path: Path, error: ArchiveError) -> ArchiveError:
+    return ArchiveError(f"{path}: {error.what}", "Get the file anew, then import it again.")

@@ -1,0 +1,127 @@
+"""A day's windows on their way: each answer is kept, with its ZIP, until the day is published."""
+
+import datetime as dt
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from pipeline.errors import ArchiveError
+from pipeline.export import windows
+from pipeline.export.archive import Archive
+from pipeline.settings import Settings
+from pipeline.store import days, manifest, quarantine
+from pipeline.store.paths import Layout
+from pipeline.store.publish import make_dirs, remove
+
+
+class _Staged(msgspec.Struct, kw_only=True, frozen=True):
+    """What stands beside a window's ZIP: its answer, and what it was an answer to."""
+
+    host: str
+    redo: str | None
+    window: manifest.Window
+
+
+class Staging:
+    """The windows of one day, in a hidden folder beside its final ZIP.
+
+    Attributes:
+        answered: The answers so far, refusals included, by window.
+    """
+
+    def __init__(
+        self, layout: Layout, settings: Settings, date: dt.date, redo: str | None, project: days.Project
+    ) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._date = date
+        self._redo = redo
+        self._project = project
+        self._folder = layout.windows_dir(date)
+        self.answered: dict[windows.Window, manifest.Window] = {}
+
+    def resume(self) -> None:
+        """Takes up what an earlier run left: each ZIP is verified again, and what does not hold is removed."""
+        make_dirs(self._folder)
+        for path in sorted(self._folder.iterdir()):
+            if path.suffix == ".json":
+                self._take_up(path)
+            elif path.suffix != ".zip":
+                remove(path)
+        if self.answered:
+            logger.info("{} windows stand from an earlier run and hold", len(self.answered))
+
+    def part(self, window: windows.Window) -> Path:
+        """Returns where a window is written while it arrives."""
+        return self._folder / f"{window.name}.zip.part"
+
+    def zip(self, window: windows.Window) -> Path:
+        """Returns where a verified window stands."""
+        return self._folder / f"{window.name}.zip"
+
+    def zips(self) -> list[Path]:
+        """Returns the verified windows' ZIPs."""
+        return [self.zip(window) for window, answer in sorted(self.answered.items()) if answer.status == 200]  # noqa: PLR2004
+
+    def verify(self, window: windows.Window, path: Path) -> None:
+        """Reads a window's ZIP whole: directory, names, overlap, CRCs, every gzip to its end.
+
+        Raises:
+            ArchiveError: It is damaged or hostile, or holds nothing.
+            ConfigError: It is of another project than the data folder's.
+        """
+        with Archive(path, self._settings) as archive:
+            members = archive.of_day(self._date, window.hours)
+            if not members:
+                raise ArchiveError("it holds no file of events")
+            self._project.refuse_other(members[0].app)
+            archive.verify()
+
+    def keep(self, window: windows.Window, answer: manifest.Window) -> None:
+        """Keeps an answer: with its verified ZIP, as empty, or as a refusal to be remembered."""
+        if answer.status == 200:  # noqa: PLR2004
+            self.part(window).replace(self.zip(window))
+        record = _Staged(host=self._settings.host, redo=self._redo, window=answer)
+        part = self._folder / f"{window.name}.json.part"
+        part.write_bytes(manifest.encode(record))
+        part.replace(self._folder / f"{window.name}.json")
+        self.answered[window] = answer
+
+    def put_aside(self, window: windows.Window, reason: str) -> Path:
+        """Moves a window that was refused to the day's quarantine."""
+        return quarantine.put_aside(self._layout, self._date, self.part(window), reason)
+
+    def missing(self) -> set[int]:
+        """Returns the hours that no answer covers."""
+        covered = {
+            hour for window, answer in self.answered.items() if answer.status in (200, 404) for hour in window.hours
+        }
+        return set(range(windows.HOURS)) - covered
+
+    def largest_allowed(self) -> int:
+        """Returns the hours that a window may have after the refusals so far; 0 where even one hour was refused."""
+        refused = [len(window.hours) for window, answer in self.answered.items() if answer.status in windows.REFUSED]
+        return windows.halved(min(refused)) if refused else windows.HOURS
+
+    def clear(self) -> None:
+        """Removes the folder: the day is published."""
+        remove(self._folder)
+
+    def _take_up(self, path: Path) -> None:
+        try:
+            staged = msgspec.json.decode(path.read_bytes(), type=_Staged)
+            window = windows.Window(staged.window.first, staged.window.last)
+            self._refuse_outdated(staged, window, path)
+            if staged.window.status == 200:  # noqa: PLR2004
+                self.verify(window, self.zip(window))
+        except (msgspec.DecodeError, ArchiveError, OSError) as error:
+            logger.info("The window {} of an earlier run is not used: {}", path.stem, error)
+            remove(path)
+            remove(path.with_suffix(".zip"))
+        else:
+            self.answered[window] = staged.window
+
+    def _refuse_outdated(self, staged: _Staged, window: windows.Window, path: Path) -> None:
+        if (staged.host, staged.redo, window.name) != (self._settings.host, self._redo, path.stem):
+            raise ArchiveError("it answers another request")

@@ -1,0 +1,47 @@
+"""Clears what unfinished runs left and what is made again by itself; never a published day or a log."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import ConfigError, storage_errors
+from pipeline.settings import Settings
+from pipeline.store import locks
+from pipeline.store.paths import Layout
+from pipeline.store.publish import remove
+
+_CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", "data/demo", "logs/demo")
+
+
+def clean(settings: Settings, home: Path) -> list[Path]:
+    """Removes staging, caches and the demo's folders.
+
+    Args:
+        settings: Where the data lies.
+        home: The project's folder.
+
+    Returns:
+        What was removed. Verified windows of a day that failed are staging too: the next run fetches them again.
+
+    Raises:
+        ConfigError: A run is going.
+    """
+    layout = Layout(settings.data_dir)
+    for lock in sorted(layout.locks()):
+        holder = locks.holder(lock)
+        if holder:
+            raise ConfigError(
+                f"{lock.name} is in use by {holder}", "Nothing was removed. Clean when the run has ended."
+            )
+    removed = [path for path in _found(layout, home) if path.exists()]
+    for path in removed:
+        with storage_errors(path):
+            remove(path)
+    return removed
+
+
+def _found(layout: Layout, home: Path) -> Iterator[Path]:
+    yield from layout.leftovers()
+    for name in _CACHES:
+        yield home / name
+    for folder in ("pipeline", "tests", "bench"):
+        yield from (home / folder).rglob("__pycache__")

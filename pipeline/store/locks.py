@@ -1,0 +1,58 @@
+"""Locks between processes: flock, so that a killed holder leaves nothing behind."""
+
+import contextlib
+import datetime as dt
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from loguru import logger
+
+from pipeline.store.publish import make_dirs
+from pipeline.text import printable
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Holds a lock; waits for it, and says once who has it.
+
+    Args:
+        path: The lock's file: its first line says who holds it. It stays, and means nothing by itself.
+    """
+    make_dirs(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if not _taken(file):
+            logger.info("{} is in use by {}: waiting for it", path.name, _holder(file))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        now = dt.datetime.now(dt.UTC)
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)
+
+
+def holder(path: Path) -> str | None:
+    """Tells who holds a lock, or None where it is free."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if _taken(file) else _holder(file)
+    finally:
+        os.close(file)
+
+
+def _taken(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: int) -> str:
+    return printable(os.pread(file, 200, 0).decode("utf-8", "replace").strip()) or "another process"

@@ -1,0 +1,83 @@
+"""The layout under `data/`; no other module knows it."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+SUCCESS = "_SUCCESS"
+"""The marker of a published directory: its manifest, written last."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The places of one project's data.
+
+    Attributes:
+        root: The data folder.
+    """
+
+    root: Path
+
+    def raw_zip(self, date: dt.date) -> Path:
+        """Returns the ZIP of a day's export."""
+        return self.root / "raw" / f"{date}.zip"
+
+    def raw_part(self, date: dt.date) -> Path:
+        """Returns where the ZIP is staged, beside its final place."""
+        return self.root / "raw" / f".{date}.zip.part"
+
+    def windows_dir(self, date: dt.date) -> Path:
+        """Returns where a day's verified windows stay until its ZIP is published."""
+        return self.root / "raw" / f".{date}.windows"
+
+    def events_dir(self, date: dt.date) -> Path:
+        """Returns the directory of a day's JSON lines."""
+        return self.root / "events" / str(date)
+
+    def events_marker(self, date: dt.date) -> Path:
+        """Returns the marker that says the directory is whole."""
+        return self.events_dir(date) / SUCCESS
+
+    def events_part(self, date: dt.date) -> Path:
+        """Returns where the directory is staged, beside its final place."""
+        return self.root / "events" / f".{date}.tmp"
+
+    def lock(self, name: dt.date | str) -> Path:
+        """Returns the lock of a day, or of something else by name."""
+        return self.root / ".locks" / str(name)
+
+    def locks(self) -> list[Path]:
+        """Returns the locks that were ever taken; whether one is held, only it can tell."""
+        folder = self.root / ".locks"
+        return list(folder.iterdir()) if folder.is_dir() else []
+
+    def redo(self, date: dt.date) -> Path:
+        """Returns the token that asks for a day to be done again."""
+        return self.root / ".redo" / str(date)
+
+    def quarantine(self, date: dt.date) -> Path:
+        """Returns where refused archives of a day are kept."""
+        return self.root / "quarantine" / str(date)
+
+    def dates(self) -> list[dt.date]:
+        """Returns the days that something is stored of, oldest first."""
+        found = {*_dates(self.root / "raw", ".zip"), *_dates(self.root / "events", "")}
+        return sorted(found)
+
+    def leftovers(self) -> Iterator[Path]:
+        """Yields what unfinished runs left beside the published data."""
+        for folder in ("raw", "events"):
+            for pattern in (".*.part", ".*.tmp", ".*.windows"):
+                yield from sorted((self.root / folder).glob(pattern))
+
+
+def _dates(folder: Path, suffix: str) -> Iterator[dt.date]:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name.endswith(suffix):
+            try:
+                yield dt.date.fromisoformat(path.name.removesuffix(suffix))
+            except ValueError:
+                continue

@@ -1,0 +1,98 @@
+"""Publishing: nothing imperfect is ever visible, and what was called done outlives a power cut.
+
+The order is restic's and borg's: write to a hidden sibling, fsync the files, fsync the staging directory, rename,
+fsync the parent. A failed fsync is never repeated: the kernel may have dropped the data and say "done" the next time.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import sys
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def sync(path: Path) -> None:
+    """Makes a file's bytes, or a directory's entries, outlive a power cut."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def make_dirs(path: Path) -> None:
+    """Makes a directory and its parents, each entry synced in its own parent."""
+    if path.is_dir():
+        return
+    make_dirs(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
+def publish_file(part: Path, final: Path) -> None:
+    """Moves a staged file to its final place, over what stands there.
+
+    Args:
+        part: The whole file, in the same directory as `final`.
+        final: Its place.
+
+    Raises:
+        OSError: The file system refused; then `final` is what it was before.
+    """
+    sync(part)
+    part.replace(final)
+    sync(final.parent)
+
+
+def publish_directory(part: Path, final: Path) -> None:
+    """Moves a staged directory, whose files are synced, to its final place; one that stands there is exchanged.
+
+    Args:
+        part: The whole directory, beside `final`; afterwards it is gone.
+        final: Its place. Readers see the old directory or the new one, where the system can exchange two names;
+            elsewhere there is a moment without either, under the day's lock.
+
+    Raises:
+        OSError: The file system refused; then `final` is what it was before.
+    """
+    sync(part)
+    if not os.path.lexists(final):
+        part.rename(final)
+    elif not _exchange(part, final):
+        aside = part.with_suffix(".old.tmp")
+        remove(aside)
+        final.rename(aside)
+        try:
+            part.rename(final)
+        except OSError:
+            aside.rename(final)
+            raise
+        part = aside
+    sync(final.parent)
+    remove(part)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a directory; one that is missing is removed already."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names in one step (renameat2); False where the system has no such call."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    return bool(
+        renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+    )

@@ -1,0 +1,108 @@
+"""What every task of a day shares: its date, its order, its lock, and how a failure is told."""
+
+import datetime as dt
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import luigi
+from loguru import logger
+from luigi.task import MixinNaiveBulkComplete
+
+from pipeline import logs, settings
+from pipeline.errors import ConfigError, storage_errors
+from pipeline.export.progress import Report
+from pipeline.redaction import redact
+from pipeline.store import locks
+from pipeline.store.paths import Layout
+from pipeline.tasks.progress import shown
+from pipeline.text import printable
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def parse_day(text: str) -> dt.date:
+    """Reads a day as `2026-11-22`, and in no other form.
+
+    Raises:
+        ConfigError: It is no day, or not written so.
+    """
+    try:
+        if _DAY.fullmatch(text):
+            return dt.date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ConfigError(f"{printable(text, 40)!r} is no day", "Write a day as YYYY-MM-DD: 2026-11-22.")
+
+
+class UploadDayParameter(luigi.DateParameter):
+    """A UTC day of upload time; Luigi's own parameter also takes 2026-1-5, and answers a typo with a traceback."""
+
+    def parse(self, s: str) -> dt.date:  # noqa: D102 - Luigi's
+        return parse_day(s)
+
+
+class DailyTask(MixinNaiveBulkComplete, luigi.Task):
+    """A stage of one upload day.
+
+    A subclass says what it requires, its output, when it is done (`is_done`) and does its work (`work`): one call of
+    the rooms below. `bulk_complete` is Luigi's naive one, a `complete()` a day: RangeDaily's inference would look for
+    files only, and run finished directories for ever.
+    """
+
+    date: dt.date = UploadDayParameter(description="the upload day, UTC: YYYY-MM-DD")
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]
+        """The oldest day first: Luigi runs the days of a range in random order otherwise; it must be positive."""
+        return dt.date.max.toordinal() - self.date.toordinal() + 1
+
+    @property
+    def layout(self) -> Layout:
+        """Where the data lies."""
+        return Layout(settings.load().data_dir)
+
+    def is_done(self) -> bool:
+        """Tells whether this stage of the day stands, whole."""
+        raise NotImplementedError
+
+    def work(self, report: Report) -> str:
+        """Does the stage; returns one line on what it did."""
+        raise NotImplementedError
+
+    def complete(self) -> bool:  # noqa: D102 - Luigi's
+        return self.is_done()
+
+    def run(self) -> None:
+        """Does the stage under the day's lock; one that another process has done meanwhile is left as it is."""
+        with (
+            storage_errors(self.layout.root),
+            locks.hold(self.layout.lock(self.date)),
+            shown(self) as report,
+        ):
+            if self.complete():
+                logger.info("done meanwhile by another process")
+                return
+            said = self.work(report)
+        logger.info(said)
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Returns what the web view shows of a failure: our words, and no traceback with foreign text in it."""
+        return html.escape(redact(logs.plain(exception)))
+
+
+def _say(task: luigi.Task, error: BaseException) -> None:
+    with logs.about(getattr(task, "date", ""), task.task_family):
+        logger.error(logs.plain(error))
+
+
+def _say_unscheduled(task: luigi.Task, trace: Any) -> None:  # noqa: ANN401 - Luigi's
+    last = str(getattr(trace, "trace", trace)).strip().rpartition("\n")[2]
+    with logs.about(getattr(task, "date", ""), task.task_family):
+        logger.error("it could not be planned: {}", printable(last))
+
+
+_listen: Callable[..., Any] = luigi.Task.event_handler
+_listen(luigi.Event.FAILURE)(_say)
+_listen(luigi.Event.BROKEN_TASK)(_say_unscheduled)

@@ -1,0 +1,88 @@
+"""The commands that run the chain: days through Luigi's own command line, so that `[retcode]` and luigi.cfg hold."""
+
+import datetime as dt
+
+from loguru import logger
+from luigi.retcodes import run_with_retcodes
+
+from pipeline import settings
+from pipeline.store import days
+from pipeline.store.paths import Layout
+from pipeline.tasks.daily import DailyTask
+from pipeline.text import count, size
+
+NOTHING_RUN = 40
+"""Luigi's status for an exception that no task handles; a wrong setting gives it too."""
+
+_CHUNK = 366  # days in one call of Luigi, whose scheduler takes time by the square of its tasks
+
+
+def dates(first: dt.date, last: dt.date) -> list[dt.date]:
+    """Returns the days from `first` to `last`, both included."""
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
+    """Does every missing day, the oldest first, and says what there is then.
+
+    Args:
+        last_task: The end of the chain.
+        first: The first day, UTC.
+        last: The last day, included.
+
+    Returns:
+        Luigi's exit status; 0 where every day is complete.
+    """
+    asked = dates(first, last)
+    todo = [day for day in asked if not last_task(date=day).complete()]
+    if len(asked) > 1:
+        logger.info("{} days, {} to {}: {} to do", len(asked), first, last, len(todo) or "nothing")
+    status = 0
+    for start in range(0, len(todo), _CHUNK):
+        chunk = todo[start : start + _CHUNK]
+        status = max(status, _luigi(last_task, chunk[0], chunk[-1]))
+    missing = [day for day in todo if not last_task(date=day).complete()]
+    _summarize(asked, missing, unchanged=not todo)
+    return status or (NOTHING_RUN if missing else 0)
+
+
+def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
+    """Runs Luigi's command line; RangeDaily's own `stop` is exclusive."""
+    task = last_task.task_family
+    if first == last:
+        arguments = [task, "--date", str(first)]
+    else:
+        stop = last + dt.timedelta(days=1)
+        arguments = ["RangeDaily", "--of", task, "--start", str(first), "--stop", str(stop)]
+    try:
+        run_with_retcodes(["--module", "pipeline.tasks", *arguments])
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else NOTHING_RUN
+    return 0
+
+
+def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool) -> None:
+    conf = settings.load()
+    layout = Layout(conf.data_dir)
+    done = sorted(set(asked) - set(missing))
+    totals = [record.totals for day in done if (record := days.events_record(layout, day))]
+    events = sum(total.events for total in totals)
+    if missing:
+        where = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
+        logger.error(
+            "{} of {} days complete; {} not ({}). What went wrong, with tracebacks: {}/",
+            len(done), len(asked), len(missing), where, conf.logs_dir,
+        )  # fmt: skip
+        return
+    if len(asked) == 1:
+        again = f"Nothing to do (make force DATE={asked[0]} does it again)." if unchanged else ""
+        place = layout.events_dir(asked[0])
+        logger.info("{} is complete: {} in {}/. {}", asked[0], count(events, "event"), place, again)
+        return
+    empty = sum(not total.events for total in totals)
+    stored = size(sum(total.bytes for total in totals))
+    place = layout.events_dir(asked[0]).parent
+    logger.info(
+        "{} days complete, {} of them empty: {}, {} of JSON lines in {}/",
+        len(done), empty, count(events, "event"), stored, place,
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""Work on daemon threads, so that Ctrl-C never waits for a read that stalls.
+
+`concurrent.futures.ThreadPoolExecutor` joins its threads when the interpreter ends; these are not joined.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+def start(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """Starts work on a daemon thread, with the caller's context: its log lines know their day and task.
+
+    Returns:
+        The future of what the work returns or raises.
+    """
+    future: Future[T] = Future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(work, *args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int) -> Iterator[T]:
+    """Does work for each item, some at once, and yields the results as they come.
+
+    Args:
+        work: Called with one item; it should end soon once another has failed.
+        items: Taken in order.
+        at_once: How many threads work at the same time.
+
+    Yields:
+        What the work returned, in the order in which it ended.
+    """
+    running: set[Future[T]] = set()
+    queue = iter(items)
+    exhausted = False
+    while True:
+        while not exhausted and len(running) < at_once:
+            try:
+                running.add(start(work, next(queue)))
+            except StopIteration:
+                exhausted = True
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
