@@ -10,11 +10,13 @@ PORT ?= 8082
 BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 
+comma := ,
+# Arguments travel by the environment, so that no shell reads them twice.
+export DATE FROM TO DAYS PORT
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
 export no_proxy := $(NO_PROXY)
 export PYTHONUTF8 := 1
-comma := ,
 ifeq ($(SCHEDULER),central)
 export LUIGI_CONFIG_PATH := luigi.central.cfg
 endif
@@ -25,25 +27,25 @@ help: ## Print what there is
 setup: .venv/.setup ## Make .venv from the locked requirements (PYTHON=python3.13 for another Python)
 
 run: .venv/.setup ## One day to the end of the chain: DATE=YYYY-MM-DD, else yesterday (UTC)
-	@$(PIPELINE) run $(if $(DATE),--date "$(DATE)")
+	@$(PIPELINE) run $(if $(DATE),--date "$$DATE")
 
 range: .venv/.setup ## Every missing day, both ends included, oldest first: FROM=YYYY-MM-DD TO=YYYY-MM-DD
-	@$(PIPELINE) range --from "$(FROM)" --to "$(TO)"
+	@$(PIPELINE) range --from "$$FROM" --to "$$TO"
 
 daily: .venv/.setup ## For cron: every missing settled day of the last DAYS=7; silent on success without a terminal
-	@$(PIPELINE) daily --days "$(DAYS)"
+	@$(PIPELINE) daily --days "$$DAYS"
 
 force: .venv/.setup ## Do a day again and replace it whole: DATE=YYYY-MM-DD
-	@$(PIPELINE) force --date "$(DATE)"
+	@$(PIPELINE) force --date "$$DATE"
 
 import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=path [REPLACE=1]
-	@$(PIPELINE) import --date "$(DATE)" --from "$(FROM)" $(if $(REPLACE),--replace)
+	@$(PIPELINE) import --date "$$DATE" --from "$$FROM" $(if $(REPLACE),--replace)
 
 status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
-	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$(PORT)"
+	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$$PORT"
 
 demo: .venv/.setup ## The whole chain on the sandbox, without an account, in folders of its own
 	@$(BIN)/python -m pipeline.sandbox.demo

@@ -66,7 +66,7 @@ class Gunzip:
     def _decompressed(self, member: igzip_lib.IgzipDecompressor, piece: bytes) -> bytes:
         try:
             out: bytes = member.decompress(piece, PIECE)
-        except (isal_zlib.IsalError, EOFError) as error:  # type: ignore[misc] - its stub says Any
+        except (isal_zlib.IsalError, EOFError) as error:  # type: ignore[misc]  # its stub says no class
             raise ArchiveError(f"{self._name}: the gzip is damaged ({error})") from None
         self.bytes += len(out)
         if self.bytes > self._cap:

@@ -118,7 +118,7 @@ class Tries:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = getattr(error, "retry_after", None)
+        asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
             return min(asked, self._settings.retry_after_cap)
         settings = self._settings

@@ -11,7 +11,6 @@ import click
 from pipeline.sandbox.faults import KINDS, Fault, FaultError
 from pipeline.sandbox.server import Sandbox
 
-
 _ENDS = {signal.SIGINT, signal.SIGTERM}
 
 

@@ -107,7 +107,7 @@ class Fault:
             raise FaultError(f"hour={self.hour}: an hour from 0 to 23 expected")
         value = kind.value if self.value == "" else self.value
         if value is None:
-            raise FaultError(f"{self.kind} needs a value: {self.kind}:{kind.form.upper()}")
+            raise FaultError(f"{self.kind} needs a value, as in {self.kind}:VALUE")
         object.__setattr__(self, "value", value)
         _check(self.kind, str(value), kind.form)
 
