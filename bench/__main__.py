@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import math
 import os
 import platform
 import shutil
@@ -60,10 +61,8 @@ class Bench:
         record = days.events_record(Layout(self._data), DATE)
         if record is None:
             raise SystemExit("the day did not come home")
-        size = record.export.bytes / 1e6
-        print(
-            f"A day of {record.totals.events:,} events: {size:.0f} MB of ZIP, {record.totals.bytes / 1e6:.0f} MB of JSON."
-        )
+        size, text = record.export.bytes / 1e6, record.totals.bytes / 1e6
+        print(f"A day of {record.totals.events:,} events: {size:.0f} MB of ZIP, {text:.0f} MB of JSON.")
         self._extraction(text)
         self._serve_verbatim()
         with _sandbox_process(self._exports) as url:
@@ -147,7 +146,7 @@ class Bench:
 def _per_hour(events: int) -> int:
     """Returns the setting that gives the day so many events: a weekday has more than the average, a Sunday fewer."""
     share = generator.count(DATE, events).rows / (events * 24)
-    return round(events / 24 / share)
+    return math.ceil(1.01 * events / 24 / share)
 
 
 class _sandbox_process:  # noqa: N801 - used as a function is

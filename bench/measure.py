@@ -75,9 +75,8 @@ def compare(title: str, sides: Sequence[Side], amount: float, rounds: int) -> di
                 runs[side.name].append(run)
     seconds = {name: statistics.median(run.seconds for run in of) for name, of in runs.items()}
     base = seconds[sides[0].name]
-    print(
-        f"\n### {title}\n\n| side | s (min-max) | MB/s | throughput | peak MB of the tree |\n| --- | --- | --- | --- | --- |"
-    )
+    print(f"\n### {title}\n")
+    print("| side | s (min-max) | MB/s | throughput | peak MB of the tree |\n| --- | --- | --- | --- | --- |")
     for name, of in runs.items():
         low, high = min(run.seconds for run in of), max(run.seconds for run in of)
         peak = statistics.median(run.peak for run in of) / 1e6
