@@ -110,12 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # small chunks would wait for the client's acknowledgement
 
     def do_GET(self) -> None:
+        last = self.close_connection  # as the client asks
         self.close_connection = True
         with suppress(Closing, OSError):
             request = self._request()
             answer = self.server.respond(request)
             request.status = answer.status
-            self.close_connection = not Wire(self.connection, self.server.closing).send(answer)
+            self.close_connection = not Wire(self.connection, self.server.closing).send(answer) or last
             if answer.ending == "reset":  # the base class would end the connection in good order
                 self.rfile.close()
                 self.connection.close()

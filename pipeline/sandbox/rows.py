@@ -103,7 +103,7 @@ def _lines(rng: Random, day: date, hour: int, visit: _Visit) -> Iterator[bytes]:
     session, event_id = _numbers(day, hour, visit, start)
     device, source = _sender(visit, session)
     ids = _uuids(rng, 2 * count)
-    what = _events(visit, dice[2::_DICE], abs(session))
+    what = _events(visit, dice[2::_DICE], event_id if visit.by_server else session)
     for first in range(0, count, _BATCH):
         batch = range(first, min(first + _BATCH, count))
         sent = times[batch[-1]] + _QUEUE

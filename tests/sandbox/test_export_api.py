@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import ssl
 import threading
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 import requests
 import trustme
-from conftest import AUTH, DAY, events, unzip
+from sandbox_client import AUTH, DAY, events, unzip
 
 from pipeline.sandbox import Sandbox
 
@@ -75,7 +76,7 @@ def test_a_window_is_the_sum_of_its_hours(client):
         ("", f"{DAY}T00", "Missing required parameter: start"),
         (f"{DAY}T10", f"{DAY}T09", "before start"),
         ("20250114T00", "20260114T00", "365 days"),
-        (f"{DAY}T00", "29990101T00", "future"),
+        ("29990101T00", "29990101T00", "future"),
     ],
 )
 def test_a_bad_window_is_400_and_says_why(client, start, end, reason):
@@ -126,12 +127,17 @@ def test_the_zip_is_a_stream_of_stored_members_with_data_descriptors(client):
 
 
 def test_one_connection_takes_many_requests(client):
-    with requests.Session() as session:
-        for hour in ("08", "03", "09"):
-            url = f"{client.sandbox.url}/api/2/export?start={DAY}T{hour}&end={DAY}T{hour}"
-            session.get(url, auth=AUTH, timeout=5)
-        pool = session.adapters["http://"].poolmanager.connection_from_url(client.sandbox.url)
-        assert (pool.num_connections, pool.num_requests) == (1, 3)
+    connection = http.client.HTTPConnection(client.sandbox.url.removeprefix("http://"), timeout=5)
+    sockets = set()
+    for hour in ("08", "03", "09"):
+        token = base64.b64encode(":".join(AUTH).encode()).decode()
+        path = f"/api/2/export?start={DAY}T{hour}&end={DAY}T{hour}"
+        connection.request("GET", path, headers={"Authorization": f"Basic {token}"})
+        connection.getresponse().read()
+        sockets.add(connection.sock)
+    assert len(sockets) == 1
+    assert None not in sockets
+    connection.close()
 
 
 def test_requests_are_kept_and_listed_without_credentials(client):

@@ -9,11 +9,11 @@ import zipfile
 
 import pytest
 import requests
-from conftest import DAY, events
+from sandbox_client import DAY, events
 
 from pipeline.sandbox import Fault, Sandbox
 
-CLOSED = requests.ConnectionError | requests.exceptions.ChunkedEncodingError
+CLOSED = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def raw(client, timeout=10.0):
     """The whole answer as it comes over the wire, and how the connection ended."""
     host, port = client.sandbox.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout) as connection:
-        request = f"GET /api/2/export?start={DAY}T08&end={DAY}T08 HTTP/1.1\r\nHost: x\r\n"
+        request = f"GET /api/2/export?start={DAY}T08&end={DAY}T08 HTTP/1.1\r\nConnection: close\r\n"
         connection.sendall(f"{request}Authorization: Basic c2FuZGJveC1rZXk6c2FuZGJveC1zZWNyZXQ=\r\n\r\n".encode())
         data = b""
         try:
@@ -152,8 +152,6 @@ def test_stall_and_a_quick_close(serve, good):
 
 
 def test_drip(serve):
-    data, ended = raw(serve("drip:0.05"), timeout=0.3)
-    assert ended == "end" or len(body(data)) < 1_000
     response = serve("drip:0.05").get(stream=True)
     began = time.monotonic()
     assert len(response.raw.read(4)) == 4

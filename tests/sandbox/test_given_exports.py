@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import events, unzip
+from sandbox_client import events, unzip
 
 REAL = Path(__file__).parents[3] / "shared" / "real-exports"
 real_exports = pytest.mark.skipif(not REAL.is_dir(), reason="the real exports are not beside the repository")
