@@ -11,6 +11,8 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 
 comma := ,
+# An empty DATE is a slip of a script (DATE=$$DAY), not yesterday.
+GIVEN := $(filter-out undefined,$(origin DATE))
 # Arguments travel by the environment, so that no shell reads them twice.
 export DATE FROM TO DAYS PORT
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
@@ -19,6 +21,8 @@ export no_proxy := $(NO_PROXY)
 export PYTHONUTF8 := 1
 ifeq ($(SCHEDULER),central)
 export LUIGI_CONFIG_PATH := luigi.central.cfg
+else ifneq ($(SCHEDULER),)
+$(error SCHEDULER=$(SCHEDULER) is unknown. Write SCHEDULER=central, or leave it out)
 endif
 
 help: ## Print what there is
@@ -27,7 +31,7 @@ help: ## Print what there is
 setup: .venv/.setup ## Make .venv from the locked requirements (PYTHON=python3.13 for another Python)
 
 run: .venv/.setup ## One day to the end of the chain: DATE=YYYY-MM-DD, else yesterday (UTC)
-	@$(PIPELINE) run $(if $(DATE),--date "$$DATE")
+	@$(PIPELINE) run $(if $(GIVEN),--date "$$DATE")
 
 range: .venv/.setup ## Every missing day, both ends included, oldest first: FROM=YYYY-MM-DD TO=YYYY-MM-DD
 	@$(PIPELINE) range --from "$$FROM" --to "$$TO"
@@ -39,7 +43,7 @@ force: .venv/.setup ## Do a day again and replace it whole: DATE=YYYY-MM-DD
 	@$(PIPELINE) force --date "$$DATE"
 
 import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=path [REPLACE=1]
-	@$(PIPELINE) import --date "$$DATE" --from "$$FROM" $(if $(REPLACE),--replace)
+	@$(PIPELINE) import --date "$$DATE" --from "$$FROM" $(if $(filter 1,$(REPLACE)),--replace)
 
 status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status

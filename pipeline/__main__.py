@@ -16,6 +16,7 @@ from pipeline.export.imports import import_day
 from pipeline.operations.clean import clean as remove_leftovers
 from pipeline.operations.status import last_settled, show
 from pipeline.store import days, locks
+from pipeline.store.manifest import EXPORTED
 from pipeline.store.paths import Layout
 from pipeline.tasks import LAST, runs, signals
 from pipeline.tasks.daily import parse_day
@@ -41,9 +42,21 @@ def _settled(date: dt.date) -> dt.date:
     return date
 
 
-@click.group()
-def cli() -> None:
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        try:
+            return super().invoke(ctx)
+        except signals.Terminated as ended:  # further out, click takes it for its own
+            click.echo(signals.stopped(ended), err=True)
+            return signals.exit_status(ended)
+
+
+@click.group(cls=_Commands)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Brings Amplitude's raw events home; each command is a target of the Makefile."""
+    if ctx.invoked_subcommand == "daily" and not sys.stderr.isatty():
+        logs.setup(settings.load().logs_dir, terminal="ERROR")
     dotenv.warn_if_open(Path(".env"))
 
 
@@ -69,10 +82,7 @@ def range_(first: dt.date, last: dt.date) -> int:
 @click.option("--days", "count", type=click.IntRange(1, 3650), default=7, show_default=True, help="How far back.")
 def daily(count: int) -> int:
     """For cron: does every missing settled day of the last days; silent on success without a terminal."""
-    conf = settings.load()
-    if not sys.stderr.isatty():
-        logs.setup(conf.logs_dir, terminal="ERROR")
-    last = last_settled(conf)
+    last = last_settled(settings.load())
     first = last - dt.timedelta(days=count - 1)
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     if last != yesterday:
@@ -117,9 +127,8 @@ def import_(date: dt.date, source: Path, *, replace: bool) -> int:
                 f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
             )
         record = import_day(date, source, conf)
-        logger.info(
-            "{} windows and files checked, project {}", sum(h.status == "exported" for h in record.hours), record.app
-        )
+        filled = sum(hour.status == EXPORTED for hour in record.hours)
+        logger.info("{} of 24 hours with events, of project {}", filled, record.app)
     return runs.run(LAST, date, date)
 
 
@@ -127,6 +136,13 @@ def import_(date: dt.date, source: Path, *, replace: bool) -> int:
 def status() -> int:
     """Shows the days there are, the gaps, sizes and counts."""
     show(settings.load(), Console())
+    return 0
+
+
+@cli.command("settings")
+def settings_() -> int:
+    """Prints README's table of settings."""
+    click.echo(settings.markdown_table())
     return 0
 
 
@@ -142,9 +158,6 @@ def main() -> int:
     """Runs a command; returns the exit status: Luigi's, 2 for wrong arguments, 130 or 143 after a signal."""
     try:
         return cli(standalone_mode=False) or 0
-    except signals.Terminated as ended:
-        click.echo(signals.stopped(ended), err=True)
-        return signals.exit_status(ended)
     except click.ClickException as error:
         click.echo(f"{error.format_message()}", err=True)
         return USAGE

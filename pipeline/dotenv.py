@@ -32,8 +32,10 @@ def read(path: Path) -> dict[str, str]:
     values = {}
     for binding in bindings:
         if binding.error or (binding.key and binding.value is None):
+            said = binding.original.string
+            blank = said[: len(said) - len(said.lstrip())].count("\n")  # before it, and counted with it
             raise ConfigError(
-                f"{path}, line {binding.original.line}, cannot be read",
+                f"{path}, line {binding.original.line + blank}, cannot be read",
                 "Write NAME=value there; a value with spaces, quotes or # goes between single quotes.",
             )
         if binding.key:

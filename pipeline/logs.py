@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, storage_errors
 from pipeline.redaction import redact
 from pipeline.text import printable
 
@@ -38,8 +38,12 @@ def setup(logs_dir: Path, terminal: str = "INFO") -> None:
     Args:
         logs_dir: The folder of the log files; it is made.
         terminal: The least level that is shown; Luigi's own lines are shown in the files alone.
+
+    Raises:
+        StorageError: The folder cannot be made.
     """
-    logs_dir.mkdir(parents=True, exist_ok=True)
+    with storage_errors(logs_dir):
+        logs_dir.mkdir(parents=True, exist_ok=True)
     logger.remove()
     logger.configure(extra={"date": "", "task": ""})
     # Without enqueue: a child that is killed while it holds the queue's lock would hang the whole run.
@@ -76,7 +80,10 @@ def plain(error: BaseException | None) -> str:
     """Returns one plain line on what happened and what to do about it."""
     if isinstance(error, PipelineError):
         return f"{type(error).__name__}: {error}"
-    return f"{type(error).__name__}: {printable(str(error))}. The traceback is in the log file: this is a defect."
+    said = f"{type(error).__name__}: {printable(redact(str(error)))}"
+    if type(error).__name__ == "RPCError":  # Luigi's, which is not imported here
+        return f"{said}. Start luigid (make scheduler), or run without SCHEDULER=central."
+    return f"{said}. If what was typed and luigi.cfg are right, this is a defect: its traceback is in the log file."
 
 
 class _FromLogging(logging.Handler):
@@ -92,13 +99,20 @@ def _file_sink(logs_dir: Path) -> Callable[["Message"], None]:
     def write(message: "Message") -> None:
         date = message.record["extra"]["date"]
         path = day_log(logs_dir, date) if date else logs_dir / "pipeline.log"
-        # One write to a file opened for appending: lines of several processes never tear.
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            os.write(file, redact(str(message)).encode("utf-8", "backslashreplace"))
-        finally:
-            os.close(file)
+            # One write to a file opened for appending: lines of several processes never tear.
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                os.write(file, redact(str(message)).encode("utf-8", "backslashreplace"))
+            finally:
+                os.close(file)
+        except OSError as error:
+            # The work goes on without its log; loguru would print the whole record, secrets and all.
+            if not told:
+                told.append(path)
+                print_line(f"{path} cannot be written ({error.strerror}): the log of this run is not whole.")
 
+    told: list[Path] = []
     return write
 
 

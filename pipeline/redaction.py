@@ -1,10 +1,12 @@
 """Secrets that show themselves to nobody, and their removal from any text that leaves the program."""
 
 import base64
+import html
+import json
 import urllib.parse
 
 _SHORTEST = 4  # a shorter value would blacken half of every log line
-_forms: dict[str, None] = {}
+_forms: set[str] = set()
 
 
 class Secret:
@@ -34,11 +36,21 @@ def remember_pair(key: Secret, secret: Secret) -> None:
 
 def redact(text: str) -> str:
     """Returns the text with each form of each known secret replaced by `****`."""
-    for form in _forms:
+    # The longest first: a key that a secret begins with would leave the secret's rest.
+    for form in sorted(_forms, key=len, reverse=True):
         text = text.replace(form, "****")
     return text
 
 
 def _remember(value: str) -> None:
-    forms = (value, urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value), repr(value)[1:-1])
-    _forms.update(dict.fromkeys(form for form in forms if len(form) >= _SHORTEST))
+    forms = (
+        value,
+        urllib.parse.quote(value, safe=""),
+        urllib.parse.quote_plus(value),
+        repr(value)[1:-1],
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        html.escape(value),
+        base64.b64encode(value.encode()).decode().rstrip("="),
+    )
+    _forms.update(form for form in forms if len(form) >= _SHORTEST)

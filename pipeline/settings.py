@@ -1,8 +1,10 @@
 """Each setting, read once, typed: from the environment, then `.env`, then luigi.cfg, then the default."""
 
+import configparser
 import dataclasses
 import difflib
 import functools
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,11 +55,18 @@ def _region(text: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name; 127.example.com is anybody's
+        return False
 
 
 def _base_url(text: str) -> str:
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise ValueError("https://HOST or https://HOST:PORT") from None
     if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("an address without user, password or query")
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname))):
@@ -170,7 +179,7 @@ def load() -> Settings:
         name, section = variable(field), field.metadata["section"]
         found = _lookup(name, file)
         if found is None and config.has_option(section, field.name):
-            found = (config.get(section, field.name), f"[{section}] {field.name} in luigi.cfg")
+            found = _from_config(config, section, field.name)
         if found is not None:
             values[field.name] = _parsed(field, *found)
     return Settings(**values)
@@ -196,6 +205,17 @@ def load_credentials() -> Credentials:
     return Credentials(key, secret)
 
 
+def markdown_table() -> str:
+    """Returns README's table of settings: environment, luigi.cfg, default, what."""
+    rows = [(f"`{name}`", "-", "-", "the project's credentials; never in luigi.cfg") for name in CREDENTIALS]
+    for field in dataclasses.fields(Settings):
+        default = "by region" if field.name == "base_url" else f"`{field.default}`"
+        place = f"`[{field.metadata['section']}] {field.name}`"
+        rows.append((f"`{variable(field)}`", place, default, field.metadata["what"]))
+    lines = [("environment", "luigi.cfg", "default", "what"), ("---",) * 4, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _lookup(name: str, file: Mapping[str, str]) -> tuple[str, str] | None:
     for values, source in ((os.environ, "the environment"), (file, ".env")):
         if name in values:
@@ -206,6 +226,14 @@ def _lookup(name: str, file: Mapping[str, str]) -> tuple[str, str] | None:
                 )
             return values[name], source
     return None
+
+
+def _from_config(config: Any, section: str, name: str) -> tuple[str, str]:  # noqa: ANN401 - Luigi's parser has no types
+    source = f"[{section}] {name} in luigi.cfg"
+    try:
+        return config.get(section, name), source
+    except configparser.InterpolationError:
+        raise ConfigError(f"{source} cannot be read", "Write % as %% there.") from None
 
 
 def _parsed(field: "dataclasses.Field[Any]", text: str, source: str) -> object:
@@ -236,6 +264,8 @@ def _refuse_unknown(file: Mapping[str, str], config: Any) -> None:  # noqa: ANN4
             continue
         keys = [field.name for field in fields if field.metadata["section"] == section]
         for key in config.options(section):
+            if PREFIXES[section] + key.replace("-", "_").upper() in CREDENTIALS:
+                raise ConfigError(f"{key} stands in luigi.cfg", "Secrets stand in .env or the environment alone.")
             if key.replace("-", "_") not in keys:
                 _refuse(key, keys, f"[{section}] of luigi.cfg", least=0.0)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.export.download import settles_at
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
@@ -47,9 +46,8 @@ def survey(layout: Layout, until: dt.date) -> list[Day]:
 
 def last_settled(settings: Settings) -> dt.date:
     """Returns the newest day that no event can enter any more."""
-    now = dt.datetime.now(dt.UTC)
-    yesterday = now.date() - dt.timedelta(days=1)
-    return yesterday if settles_at(yesterday, settings) <= now else yesterday - dt.timedelta(days=1)
+    begun = dt.datetime.now(dt.UTC) - dt.timedelta(hours=settings.settle_hours)
+    return begun.date() - dt.timedelta(days=1)
 
 
 def show(settings: Settings, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import luigi
 from loguru import logger
+from luigi.rpc import RPCError
 from luigi.task import MixinNaiveBulkComplete
 
 from pipeline import logs, settings
@@ -19,7 +20,8 @@ from pipeline.store.paths import Layout
 from pipeline.tasks.progress import shown
 from pipeline.text import printable
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY = re.compile(r"[12]\d{3}-\d{2}-\d{2}", re.ASCII)
+_FIRST = "2012-01-01"  # the year Amplitude began: 0206 for 2026 would be seven hundred thousand days
 
 
 def parse_day(text: str) -> dt.date:
@@ -29,7 +31,7 @@ def parse_day(text: str) -> dt.date:
         ConfigError: It is no day, or not written so.
     """
     try:
-        if _DAY.fullmatch(text):
+        if _DAY.fullmatch(text) and text >= _FIRST:
             return dt.date.fromisoformat(text)
     except ValueError:
         pass
@@ -85,6 +87,7 @@ class DailyTask(MixinNaiveBulkComplete, luigi.Task):
                 logger.info("done meanwhile by another process")
                 return
             said = self.work(report)
+            report(1.0, said)
         logger.info(said)
 
     def on_failure(self, exception: BaseException) -> str:
@@ -92,17 +95,28 @@ class DailyTask(MixinNaiveBulkComplete, luigi.Task):
         return html.escape(redact(logs.plain(exception)))
 
 
+_said: dict[str, dt.date | None] = {}
+
+
 def _say(task: luigi.Task, error: BaseException) -> None:
-    with logs.about(getattr(task, "date", ""), task.task_family):
-        logger.error(logs.plain(error))
+    if isinstance(error, RPCError):  # it ends the run, and is said there
+        return
+    text, date = logs.plain(error), getattr(task, "date", None)
+    # A wrong key fails each day of a range in the same words: once is enough to read them.
+    first = _said.setdefault(text, date)
+    with logs.about(date or "", task.task_family):
+        logger.error(text if first == date else f"{type(error).__name__}, as on {first}")
 
 
-def _say_unscheduled(task: luigi.Task, trace: Any) -> None:  # noqa: ANN401 - Luigi's
-    last = str(getattr(trace, "trace", trace)).strip().rpartition("\n")[2]
-    with logs.about(getattr(task, "date", ""), task.task_family):
-        logger.error("it could not be planned: {}", printable(last))
+def _say_unplanned(task: luigi.Task) -> None:
+    """Says why a task's `complete()` failed: Luigi tells its listeners no more than that something is missing."""
+    try:
+        task.complete()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be said
+        _say(task, error)
 
 
 _listen: Callable[..., Any] = luigi.Task.event_handler
 _listen(luigi.Event.FAILURE)(_say)
-_listen(luigi.Event.BROKEN_TASK)(_say_unscheduled)
+_listen(luigi.Event.BROKEN_TASK)(_say)
+_listen(luigi.Event.DEPENDENCY_MISSING)(_say_unplanned)

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ def shown(task: luigi.Task) -> Iterator[Report]:
             tell(share, text)
 
         yield report
+        tell.last()
 
 
 class _WebView:
@@ -44,12 +46,24 @@ class _WebView:
     def __init__(self, task: luigi.Task) -> None:
         self._task = task
         self._next = 0.0
+        self._untold: tuple[float, str] | None = None
 
     def __call__(self, share: float, text: str) -> None:
-        now = time.monotonic()
-        if now < self._next and share < 1:
+        """Tells it, unless a second has not passed."""
+        self._untold = share, text
+        if time.monotonic() >= self._next:
+            self._tell()
+
+    def last(self) -> None:
+        """Tells what was left untold: how the work ended."""
+        if self._untold and self._next < float("inf"):
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._untold is None:
             return
-        self._next = now + _EVERY
+        (share, text), self._untold = self._untold, None
+        self._next = time.monotonic() + _EVERY
         try:
             # Both are None outside a worker. The page writes the message as HTML.
             if callable(say := self._task.set_status_message):
@@ -65,7 +79,8 @@ class _WebView:
 def _bar(task: luigi.Task) -> Iterator[Report]:
     """Draws a bar on a terminal that is a person's; elsewhere nothing."""
     console = Console(stderr=True)
-    if not console.is_terminal or not sys.stderr.isatty():
+    # Of several workers, each would draw over the others' bars.
+    if not console.is_terminal or not sys.stderr.isatty() or multiprocessing.parent_process():
         yield lambda _share, _text: None
         return
     bar = Progress(
@@ -77,7 +92,10 @@ def _bar(task: luigi.Task) -> Iterator[Report]:
         transient=True,
     )
     line = bar.add_task("", total=1.0)
-    before, logs.print_line = logs.print_line, lambda text: console.print(text, markup=False, highlight=False)
+    before, logs.print_line = (
+        logs.print_line,
+        lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
+    )
     try:
         with bar:
             yield lambda share, text: bar.update(line, completed=share, description=text)

@@ -3,6 +3,7 @@
 import datetime as dt
 
 from loguru import logger
+from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
 from pipeline import settings
@@ -48,12 +49,21 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
 
 def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """Runs Luigi's command line; RangeDaily's own `stop` is exclusive."""
-    task = last_task.task_family
+    task = str(last_task.task_family)
     if first == last:
         arguments = [task, "--date", str(first)]
     else:
         stop = last + dt.timedelta(days=1)
         arguments = ["RangeDaily", "--of", task, "--start", str(first), "--stop", str(stop)]
+    status = _call(arguments)
+    if status == NOTHING_RUN and not core().local_scheduler:
+        # The days that are complete by now ask for nothing.
+        logger.warning("luigid does not answer: going on without the web view")
+        status = _call([*arguments, "--local-scheduler"])
+    return status
+
+
+def _call(arguments: list[str]) -> int:
     try:
         run_with_retcodes(["--module", "pipeline.tasks", *arguments])
     except SystemExit as end:
@@ -75,9 +85,9 @@ def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool)
         )  # fmt: skip
         return
     if len(asked) == 1:
-        again = f"Nothing to do (make force DATE={asked[0]} does it again)." if unchanged else ""
+        again = f" Nothing to do (make force DATE={asked[0]} does it again)." if unchanged else ""
         place = layout.events_dir(asked[0])
-        logger.info("{} is complete: {} in {}/. {}", asked[0], count(events, "event"), place, again)
+        logger.info("{} is complete: {} in {}/.{}", asked[0], count(events, "event"), place, again)
         return
     empty = sum(not total.events for total in totals)
     stored = size(sum(total.bytes for total in totals))

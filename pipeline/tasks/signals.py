@@ -7,6 +7,8 @@ import sys
 import threading
 from types import FrameType, TracebackType
 
+from loguru import logger
+
 
 class Terminated(KeyboardInterrupt):
     """Ctrl-C, SIGTERM or SIGHUP. A KeyboardInterrupt is the one exception that Luigi's worker lets through."""
@@ -49,5 +51,6 @@ def _end(signum: int, _frame: FrameType | None) -> None:
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, Terminated):
         print(stopped(error), file=sys.stderr)  # noqa: T201
-    else:
-        sys.__excepthook__(kind, error, trace)
+        # Of itself, Python gives 130 to a plain KeyboardInterrupt, and 1 to any other.
+        raise SystemExit(exit_status(error))
+    logger.opt(exception=(kind, error, trace)).critical("Uncaught")

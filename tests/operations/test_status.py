@@ -1,0 +1,91 @@
+"""`make status`: the days there are, the gaps in red, the totals, and what to type."""
+
+import datetime as dt
+import io
+
+import pytest
+from processes import PIPELINE, terminal
+from rich.console import Console
+
+from pipeline.operations.status import last_settled, show, survey
+from pipeline.settings import Settings
+from pipeline.store import days
+
+RED = "\x1b[31m"
+LAST = last_settled(Settings())
+
+
+def ago(number: int) -> dt.date:
+    return LAST - dt.timedelta(days=number)
+
+
+def shown(project) -> str:
+    out = io.StringIO()
+    show(project.settings, Console(file=out, width=120))
+    return out.getvalue()
+
+
+@pytest.fixture
+def gaps(project):
+    """Days 6 and 3 ago are complete, day 2 is a ZIP alone, day 1 is to be done again, the others are missing."""
+    project.sandbox(events_per_hour=1)
+    for number in (6, 3, 2, 1):
+        project.run_day(ago(number))
+    project.layout.events_marker(ago(2)).unlink()
+    days.ask_redo(project.layout, ago(1))
+    return project
+
+
+def test_the_gaps_are_rows_and_the_commands_that_fill_them_are_spelt_out(gaps):
+    text = shown(gaps)
+    rows = {line.split()[0]: line for line in text.splitlines() if line.startswith("20")}
+    assert list(rows) == [str(ago(number)) for number in (6, 5, 3, 2, 1, 0)]
+    assert f"to {ago(4)}: 2 days missing" in rows[str(ago(5))]
+    assert "not extracted" in rows[str(ago(2))]
+    assert "to be done again" in rows[str(ago(1))]
+    assert rows[str(ago(0))].rstrip().endswith("missing")
+    assert f"make range FROM={ago(5)} TO={ago(4)}" in text
+    assert f"make run DATE={ago(2)}" in text
+    assert "2 of 7 days complete: " in text
+
+
+def test_the_totals_are_the_sums_of_the_complete_days(gaps):
+    records = [days.events_record(gaps.layout, ago(number)) for number in (6, 3)]
+    assert f" {sum(record.totals.events for record in records)} events," in shown(gaps)
+
+
+def test_gaps_are_red_on_a_terminal_and_plain_elsewhere(gaps):
+    code, screen = terminal(*PIPELINE, "status")
+    assert code == 0
+    red = [line for line in screen.splitlines() if RED in line]
+    assert sum("make r" in line for line in red) == 3
+    assert any("not extracted" in line for line in red)
+    assert not any(str(ago(6)) in line and "make" not in line for line in red)
+    plain = gaps.pipeline("status")
+    assert "\x1b" not in plain.stdout
+    assert f"make run DATE={ago(2)}" in plain.stdout
+
+
+def test_nothing_stored_says_how_to_begin(project):
+    assert " ".join(shown(project).split()) == f"No day is stored in {project.data}/ yet. Begin with: make run"
+
+
+def test_an_empty_day_is_said_to_be_empty(project, tmp_path):
+    exports = tmp_path / "none"
+    exports.mkdir()
+    project.sandbox(exports=exports)
+    project.run_day(LAST)
+    assert "empty" in shown(project)
+    assert "1 of 1 days complete: 0 events" in shown(project)
+
+
+@pytest.mark.parametrize("hours", [3, 27, 24, 72, 100])
+def test_O3_the_last_settled_day_is_the_newest_whose_hours_have_passed(hours):
+    day = last_settled(Settings(settle_hours=hours))
+    now = dt.datetime.now(dt.UTC)
+    ends = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
+    assert ends + dt.timedelta(hours=hours) <= now < ends + dt.timedelta(hours=hours + 24)
+
+
+def test_a_survey_has_no_hole(gaps):
+    assert [day.date for day in survey(gaps.layout, LAST)] == [ago(number) for number in range(6, -1, -1)]

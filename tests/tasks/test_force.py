@@ -1,0 +1,111 @@
+"""`make force`: a day that is done again is new and whole in the end, whatever happens on the way."""
+
+import datetime as dt
+
+import pytest
+from conftest import ROOT
+from processes import LUIGI, PIPELINE, luigid
+
+from pipeline.store import days
+
+DAY = dt.date(2026, 1, 15)
+FAILS = {
+    "download": (["status:400,message=invalid window,hour=23"], {}),
+    "archive": (["short-zip:0.4,hour=23"], {}),
+    "extraction": ([], {"PIPELINE_MAX_DAY_BYTES": "1000"}),
+}
+
+
+def stands(project) -> tuple[str, int]:
+    """Returns the id and the events of the day that readers see, after checking that each file is there."""
+    record = days.events_record(project.layout, DAY)
+    files = [project.layout.events_dir(DAY) / file.name for file in record.files]
+    assert sum(file.read_bytes().count(b"\n") for file in files) == record.totals.lines
+    return record.id, record.totals.events
+
+
+def again(workers: int) -> tuple[str, ...]:
+    """Returns the command of `make run`; with several workers, Luigi's own."""
+    if workers == 1:
+        return (*PIPELINE, "run", "--date", str(DAY))
+    return (*LUIGI, "ExtractEvents", "--date", str(DAY), "--workers", str(workers))
+
+
+@pytest.mark.parametrize("central", [False, True], ids=["alone", "with luigid"])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("fails", FAILS)
+def test_K6_a_force_that_fails_in_the_middle_and_a_run_make_the_day_new_and_whole(
+    project, tmp_path, fails, workers, central
+):
+    if not central:
+        _fail_and_run(project, fails, workers)
+        return
+    with luigid(tmp_path) as daemon:
+        project.set(LUIGI_CONFIG_PATH=daemon.overlay)
+        _fail_and_run(project, fails, workers)
+        assert {task["status"] for task in daemon.tasks().values()} == {"DONE"}
+
+
+def _fail_and_run(project, fails, workers):
+    old = project.sandbox(events_per_hour=3)
+    first = project.command(*again(1), PYTHONPATH=str(ROOT))
+    assert first.returncode == 0, first.stderr
+    before, tree = stands(project), project.tree()
+    requests = len(old.requests)
+
+    faults, limits = FAILS[fails]
+    new = project.sandbox(events_per_hour=9, faults=faults)
+    failed = project.pipeline("force", "--date", str(DAY), **limits)
+    assert failed.returncode == 30
+    assert stands(project) == before  # readable all the while
+    events = {name: data for name, data in tree.items() if name.startswith("events/")}
+    assert events.items() <= project.tree().items()
+    assert project.layout.redo(DAY).exists()
+
+    new.faults.clear()
+    done = project.command(*again(workers), PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    after = stands(project)
+    assert after[0] != before[0]
+    assert after[1] > before[1]
+    assert days.export_record(project.layout, DAY).id == days.events_record(project.layout, DAY).export.id
+    assert not project.layout.redo(DAY).exists()
+    assert not project.leftovers()
+    assert len(old.requests) == requests
+    assert days.is_extracted(project.layout, DAY)
+
+
+def test_O11_force_says_what_changed_and_asks_anew(project):
+    sandbox = project.sandbox(events_per_hour=3)
+    project.run_day(DAY)
+    _, before = stands(project)
+    sandbox = project.sandbox(events_per_hour=4)
+    done = project.pipeline("force", "--date", str(DAY))
+    assert done.returncode == 0
+    _, after = stands(project)
+    assert f"{after} events take the place of {before} ({after - before:+d})" in done.stderr
+    assert sandbox.requests
+    assert not project.layout.redo(DAY).exists()
+
+
+def test_force_without_credentials_asks_for_nothing_and_leaves_no_token(project):
+    project.sandbox()
+    project.run_day(DAY)
+    project.set(AMP_SECRET_KEY="")
+    done = project.pipeline("force", "--date", str(DAY))
+    assert done.returncode == 40
+    assert not project.layout.redo(DAY).exists()
+    assert days.is_extracted(project.layout, DAY)
+
+
+def test_a_newer_zip_reaches_the_events_also_when_a_run_stopped_between_the_two(project):
+    project.sandbox(events_per_hour=3)
+    project.run_day(DAY)
+    project.sandbox(events_per_hour=9)
+    days.ask_redo(project.layout, DAY)
+    download = project.command(*LUIGI, "DownloadExport", "--date", str(DAY), PYTHONPATH=str(ROOT))
+    assert download.returncode == 0
+    assert not days.is_extracted(project.layout, DAY)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert days.export_record(project.layout, DAY).id == days.events_record(project.layout, DAY).export.id
+    assert not project.layout.redo(DAY).exists()

@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM, also in the middle of a read that stalls: one line, nobody left, and the next run is exact."""
+
+import os
+import signal
+
+import pytest
+from processes import LUIGI, PIPELINE, background, members, wait_for
+
+DAYS = ["2026-01-15", "2026-01-16"]
+RUN = (*PIPELINE, "run", "--date", DAYS[0])
+TWO = (*LUIGI, "RangeDaily", "--start", DAYS[0], "--stop", "2026-01-17", "--workers", "2")
+SAID = "Stopped by {}. What is published is whole; run it again to go on from there.\n"
+
+
+@pytest.mark.parametrize("command", [RUN, TWO], ids=["one worker", "two workers"])
+@pytest.mark.parametrize(
+    ("signum", "name", "status"),
+    [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130), (signal.SIGHUP, "SIGHUP", 129)],
+    ids=["K7 SIGTERM", "K8 Ctrl-C", "K9 SIGHUP"],
+)
+def test_K7_K8_K9_a_stalled_run_ends_with_one_line_and_nobody_is_left_working(project, command, signum, name, status):
+    project.set(AMP_READ_TIMEOUT=60, AMP_DEADLINE=600)
+    sandbox = project.sandbox(faults=["stall:0.4"])
+    with background(*command) as run:
+        wait_for(lambda: list(project.data.glob("raw/.*.windows/*.part")))
+        # A person's Ctrl-C reaches the whole group; SIGTERM, of cron's timeout or of systemd, at least the parent.
+        os.killpg(run.pid, signum) if signum == signal.SIGINT else run.send_signal(signum)
+        out, err = run.communicate(timeout=5)
+        assert run.returncode == status
+        assert (out, err[-len(SAID.format(name)) :]) == ("", SAID.format(name))
+        assert err.count("Stopped") == 1
+        assert "Traceback" not in err
+        wait_for(lambda: not members(run.pid), seconds=5)
+    assert not project.layout.dates()
+    sandbox.faults.clear()
+    project.set(AMP_READ_TIMEOUT=5)
+    for day in DAYS:
+        assert project.pipeline("run", "--date", day).returncode == 0
+    assert [str(day) for day in project.layout.dates()] == DAYS
+    assert not project.leftovers()
+
+
+def test_K8_ctrl_c_while_another_process_has_the_day(project):
+    project.set(AMP_READ_TIMEOUT=60, AMP_DEADLINE=600)
+    sandbox = project.sandbox(faults=["stall:0.4"])
+    with background(*RUN) as first:
+        wait_for(lambda: sandbox.requests)
+        with background(*RUN) as second:
+            assert "waiting for it" in second.stderr.readline()
+            second.send_signal(signal.SIGINT)
+            _, err = second.communicate(timeout=5)
+            assert (second.returncode, err) == (130, SAID.format("Ctrl-C"))
+        assert first.poll() is None
+
+
+def test_K14_K19_two_processes_on_a_day_one_works_and_the_other_waits_and_both_end_well(project):
+    sandbox = project.sandbox(faults=["wait:3,times=1"])
+    with background(*RUN) as first:
+        wait_for(lambda: sandbox.requests)
+        with background(*RUN) as second:
+            said = [process.communicate(timeout=30)[1] for process in (first, second)]
+        assert (first.returncode, second.returncode) == (0, 0)
+    assert f"2026-01-15 is in use by process {first.pid}, since " in said[1]
+    assert "2026-01-15  DownloadExport  done meanwhile by another process" in said[1]
+    starts = [request.start for request in sandbox.requests]
+    assert len(starts) == len(set(starts)) == 4
+    assert not project.leftovers()
+
+
+def test_K16_a_killed_holder_leaves_no_lock(project):
+    project.set(AMP_READ_TIMEOUT=60, AMP_DEADLINE=600)
+    sandbox = project.sandbox(faults=["stall:0.4"])
+    with background(*RUN) as first:
+        wait_for(lambda: list(project.data.glob("raw/.*.windows/*.part")))
+        first.kill()
+        first.wait()
+    sandbox.faults.clear()
+    done = project.pipeline("run", "--date", DAYS[0])
+    assert done.returncode == 0
+    assert "waiting" not in done.stderr
+    assert not project.leftovers()

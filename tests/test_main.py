@@ -1,0 +1,277 @@
+"""The commands as processes: exit statuses, what is printed, and what is left alone."""
+
+import datetime as dt
+import gzip
+import re
+import shutil
+
+import pytest
+from conftest import ROOT
+from processes import LUIGI, PIPELINE, home, luigi, terminal
+
+from pipeline import settings
+from pipeline.store import days
+
+DAY = dt.date(2026, 1, 15)
+TODAY = dt.datetime.now(dt.UTC).date()
+NO_TRACE = "Traceback"
+
+
+def day_log(project, day=DAY) -> str:
+    return (project.logs / f"log_amplitude_{day:%Y%m%d}T00_{day:%Y%m%d}T23.log").read_text()
+
+
+WRONG_DAYS = [
+    "2026-02-30",
+    "01/02/2026",
+    "",
+    "yesterday",
+    "../../x",
+    "\u0662\u0660\u0662\u0666-01-15",
+    "2026-1-5",
+    "20260115",
+    "0206-01-15",
+]
+
+
+@pytest.mark.parametrize("date", WRONG_DAYS)
+def test_O1_a_wrong_day_is_refused_with_the_format(project, date):
+    sandbox = project.sandbox()
+    done = project.pipeline("run", "--date", date)
+    assert done.returncode == 2
+    assert "is no day. Write a day as YYYY-MM-DD: 2026-11-22." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not sandbox.requests
+    assert not project.data.exists()
+
+
+@pytest.mark.parametrize("date", ["2026-02-30", "2026-1-5"])
+def test_O1_S10_a_wrong_day_on_bare_luigi_is_one_line_and_40(project, date):
+    done = luigi(project, "ExtractEvents", "--date", date)
+    assert done.returncode == 40
+    assert done.stderr == f"ConfigError: '{date}' is no day. Write a day as YYYY-MM-DD: 2026-11-22.\n"
+    assert NO_TRACE in project.logged()
+
+
+def test_O2_O3_days_that_are_not_settled_are_refused_without_a_request(project):
+    sandbox = project.sandbox()
+    for day in (TODAY, dt.date(2099, 1, 1), dt.date(2999, 12, 31)):
+        then = f"{day + dt.timedelta(days=1)} 03:00 UTC"
+        done = project.pipeline("run", "--date", str(day))
+        assert done.returncode == 25
+        assert f"{day} is not settled: events may enter it until {then}. Run it again from {then} on." in done.stderr
+        bare = luigi(project, "ExtractEvents", "--date", str(day))
+        assert bare.returncode == 30
+        assert f"{day}  DownloadExport  NotReadyError: {day} is not settled" in bare.stderr
+        assert NO_TRACE not in done.stderr + bare.stderr
+    assert not sandbox.requests
+
+
+FAILURES = [
+    ("status:401", 30, "CredentialsError: .*401.*the key or the secret was refused. Look at AMP_API_KEY"),
+    ("status:503", 30, "TransientError: .*tried 3 times: .*503.* Run it again later."),
+    ("html", 30, "TransientError: .*status 200 with text/html.*no export ZIP.* look at AMP_REGION"),
+    ("redirect:http://other.example/", 30, "RequestError: .*a redirect to other.example: it is not followed"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "said"), FAILURES)
+@pytest.mark.parametrize("command", [(*PIPELINE, "run"), (*LUIGI, "ExtractEvents")], ids=["make run", "luigi"])
+def test_S4_a_failed_day_prints_one_plain_line_and_its_traceback_goes_to_the_days_log(
+    project, command, fault, status, said
+):
+    project.sandbox(faults=[fault])
+    done = project.command(*command, "--date", str(DAY), PYTHONPATH=str(ROOT))
+    assert done.returncode == status
+    failed = [line for line in done.stderr.splitlines() if "Error: " in line]
+    assert len(failed) == 1
+    assert re.match(rf"{DAY}  DownloadExport  {said}", failed[0]), failed
+    assert NO_TRACE not in done.stderr
+    assert NO_TRACE in day_log(project)
+    assert re.search(rf"^20\S+ \S+Z ERROR +{DAY} DownloadExport {said}", day_log(project), re.MULTILINE)
+    assert not done.stdout
+
+
+def test_S6_a_day_that_cannot_be_planned_is_35_with_its_reason(project):
+    project.sandbox()
+    project.run_day(DAY)
+    marker = project.layout.events_marker(DAY)
+    marker.write_text(marker.read_text().replace('"format": 1', '"format": 99'))
+    done = luigi(project, "ExtractEvents", "--date", str(DAY))
+    assert done.returncode == 35
+    assert re.match(
+        rf"{DAY}  ExtractEvents   ConfigError: .*written by a newer version.*Update the pipeline", done.stderr
+    )
+    assert len(done.stderr.splitlines()) == 1
+    assert NO_TRACE not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--dat", "x"),
+        ("run", "--secret", "x"),
+        ("run", "--key", "x"),
+        ("rnu",),
+        ("daily", "--days", "0"),
+        ("force",),
+    ],
+)
+def test_C12_a_wrong_command_line_is_2_and_a_secret_is_no_option(project, arguments):
+    done = project.pipeline(*arguments)
+    assert done.returncode == 2
+    assert done.stderr
+    assert NO_TRACE not in done.stderr
+
+
+def test_a_folder_for_logs_that_cannot_be_made_is_one_plain_line(project):
+    done = project.pipeline("status", PIPELINE_LOGS_DIR="/dev/null/logs")
+    assert done.returncode == 40
+    assert re.match(r"StorageError: /dev/null/logs: Not a directory \(.* free\)\. Make room there", done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_C18_a_typo_stops_every_command_before_it_begins(project):
+    sandbox = project.sandbox()
+    place = home(project, env="AMP_REGOIN=us\n")
+    for command in ((*PIPELINE, "run", "--date", str(DAY)), (*LUIGI, "ExtractEvents", "--date", str(DAY))):
+        done = project.command(*command, cwd=place, PYTHONPATH=str(ROOT))
+        assert done.returncode == 40
+        assert done.stderr == (
+            "ConfigError: AMP_REGOIN in .env is no setting. Did you mean AMP_REGION? README lists them all.\n"
+        )
+    assert not sandbox.requests
+
+
+def test_O10_a_complete_day_says_so_and_asks_nothing(project):
+    sandbox = project.sandbox()
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    tree, requests = project.tree(), len(sandbox.requests)
+    times = {path: path.stat().st_mtime_ns for path in project.data.rglob("*") if path.is_file()}
+    again = project.pipeline("run", "--date", str(DAY))
+    assert again.returncode == 0
+    assert re.fullmatch(
+        rf"{DAY} is complete: \d+ events in .*/events/{DAY}/\. Nothing to do \(make force DATE={DAY} does it again\)\.\n",
+        again.stderr,
+    )
+    assert (len(sandbox.requests), project.tree()) == (requests, tree)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_O7_O8_events_are_made_again_without_a_request_and_a_missing_zip_is_not_missed(project):
+    sandbox = project.sandbox()
+    project.run_day(DAY)
+    before = {path.name: path.read_bytes() for path in project.layout.events_dir(DAY).glob("*.json")}
+    requests = len(sandbox.requests)
+    shutil.rmtree(project.layout.events_dir(DAY))
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert {path.name: path.read_bytes() for path in project.layout.events_dir(DAY).glob("*.json")} == before
+    project.layout.raw_zip(DAY).unlink()
+    assert "Nothing to do" in project.pipeline("run", "--date", str(DAY)).stderr
+    assert len(sandbox.requests) == requests
+
+
+def test_T3_without_a_date_yesterday_is_done_or_refused_until_it_is_settled(project):
+    sandbox = project.sandbox()
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    done = project.pipeline("run")
+    if done.returncode == 25:
+        assert f"{yesterday} is not settled" in done.stderr
+    else:
+        assert {request.start[:8] for request in sandbox.requests} == {f"{yesterday:%Y%m%d}"}
+        assert f"{yesterday} is complete" in done.stderr
+
+
+def test_O14_a_newer_record_is_not_written_over(project):
+    project.sandbox()
+    project.run_day(DAY)
+    marker = project.layout.events_marker(DAY)
+    marker.write_text(marker.read_text().replace('"format": 1', '"format": 99'))
+    tree = project.tree()
+    done = project.pipeline("run", "--date", str(DAY))
+    assert done.returncode == 40
+    assert "Update the pipeline (git pull), then run it again." in done.stderr
+    assert project.tree() == tree
+
+
+def test_import_takes_a_zip_a_folder_and_replaces_only_when_told(project, tmp_path):
+    project.sandbox()
+    project.run_day(DAY)
+    first = project.layout.raw_zip(DAY).read_bytes()
+    app = days.events_record(project.layout, DAY).app
+    folder = tmp_path / "s3" / str(app)
+    folder.mkdir(parents=True)
+    (folder / f"{app}_{DAY}_7#0.json.gz").write_bytes(gzip.compress(b'{"uuid":"1"}\n{"uuid":"2"}\n'))
+    command = ("import", "--date", str(DAY), "--from", str(tmp_path / "s3"))
+    refused = project.pipeline(*command)
+    assert refused.returncode == 40
+    assert (
+        f"{DAY} is stored already. To replace it: make import DATE={DAY} FROM={tmp_path}/s3 REPLACE=1" in refused.stderr
+    )
+    assert project.layout.raw_zip(DAY).read_bytes() == first
+    done = project.pipeline(*command, "--replace")
+    assert done.returncode == 0, done.stderr
+    assert f"{DAY} is complete: 2 events" in done.stderr
+    assert "No file for the hours 0, 1, 2" in done.stderr
+    assert not project.leftovers()
+    nothing = project.pipeline("import", "--date", "2026-01-16", "--from", str(tmp_path / "nowhere"))
+    assert (nothing.returncode, "there is no" in nothing.stderr) == (40, True)
+
+
+DAILY = ("daily", "--days", "3")
+
+
+def settled(count: int) -> list[dt.date]:
+    """Returns the last settled days, oldest first."""
+    last = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=27)).date()
+    return [last - dt.timedelta(days=n) for n in reversed(range(count))]
+
+
+def test_S12_S13_daily_catches_up_oldest_first_and_is_silent_without_a_terminal(project, tmp_path):
+    sandbox = project.sandbox(events_per_hour=1)
+    place = home(project, env="AMP_REGION=eu\n")
+    (place / ".env").chmod(0o644)
+    environment = {"PATH": "/nowhere", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "1"}
+    done = project.pipeline(*DAILY, cwd=place, PYTHONPATH=str(ROOT), **environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    asked = list(dict.fromkeys(request.start[:8] for request in sandbox.requests))
+    assert asked == [f"{day:%Y%m%d}" for day in settled(3)]
+    requests = len(sandbox.requests)
+    again = project.pipeline(*DAILY)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert len(sandbox.requests) == requests
+
+
+def test_S14_daily_prints_what_failed_and_the_next_run_tries_it_again(project):
+    sandbox = project.sandbox(faults=["status:503"], events_per_hour=1)
+    done = project.pipeline(*DAILY)
+    assert done.returncode == 30
+    first, *others = settled(3)
+    assert f"{first}  DownloadExport  TransientError: hours 00-05, tried 3 times: loopback answered 503" in done.stderr
+    for day in others:
+        assert f"{day}  DownloadExport  TransientError, as on {first}\n" in done.stderr
+    assert "0 of 3 days complete; 3 not" in done.stderr
+    assert all("Error" in line or "days complete" in line for line in done.stderr.splitlines())
+    sandbox.faults.clear()
+    assert project.pipeline(*DAILY).returncode == 0
+    assert project.layout.dates() == settled(3)
+    assert not project.leftovers()
+
+
+def test_daily_on_a_terminal_names_an_unsettled_day_and_counts_older_missing_days(project):
+    project.sandbox(events_per_hour=1)
+    old = settled(1)[0] - dt.timedelta(days=10)
+    project.run_day(old)
+    project.set(AMP_SETTLE_HOURS=48)
+    status, shown = terminal(*PIPELINE, *DAILY)
+    assert status == 0, shown
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    assert f"{yesterday} is not settled yet and is left for later" in shown
+    assert re.search(rf"\d older days are missing, from {old + dt.timedelta(days=1)} on: make range FROM=", shown)
+    assert "3 days complete" in shown
+
+
+def test_settings_prints_the_table(project):
+    done = project.pipeline("settings")
+    assert done.stdout == settings.markdown_table() + "\n"
+    assert all(line.count(" | ") == 3 for line in done.stdout.splitlines())

@@ -1,0 +1,92 @@
+"""The Makefile: its help, its arguments, and its set-up, which nothing unpinned gets through."""
+
+import hashlib
+import re
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT
+from processes import make
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_plain_make_prints_each_target_with_its_help(project):
+    done = make(project)
+    assert done.returncode == 0
+    told = {line.split()[1] for line in done.stdout.splitlines()}
+    phony = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split())
+    assert told == phony
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "DATE="), "'' is no day. Write a day as YYYY-MM-DD"),
+        (("run", "DATE=; touch x"), "'; touch x' is no day"),
+        (("range", "FROM=2026-01-02"), "'' is no day"),
+        (("range", "FROM=2026-01-02", "TO=2026-01-01"), "FROM=2026-01-02 is after TO=2026-01-01"),
+        (("force",), "'' is no day"),
+        (("daily", "DAYS=many"), "is not a valid integer"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_O1_O4_wrong_arguments_are_refused_and_make_fails_with_2(project, arguments, said):
+    sandbox = project.sandbox()
+    done = make(project, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not sandbox.requests
+
+
+def test_C18_an_unknown_scheduler_is_refused(project):
+    done = make(project, "run", "SCHEDULER=centrl")
+    assert done.returncode == 2
+    assert "SCHEDULER=centrl is unknown. Write SCHEDULER=central, or leave it out" in done.stderr
+
+
+def test_central_lays_its_file_over_and_the_web_view_stays_on_this_machine(project):
+    shown = make(project, "-n", "scheduler").stdout
+    assert "--address 127.0.0.1 --port" in shown
+    assert "umask 077" in shown
+    assert re.search(r"ifeq \(\$\(SCHEDULER\),central\)\nexport LUIGI_CONFIG_PATH := luigi.central.cfg", MAKEFILE)
+
+
+def test_C12_no_secret_travels_as_an_argument():
+    assert not re.search("AMP_|SECRET|KEY", MAKEFILE)
+
+
+def test_a_failure_of_the_day_is_makes_2_and_a_complete_day_is_0(project):
+    sandbox = project.sandbox(faults=["status:401"])
+    assert make(project, "run", "DATE=2026-01-15").returncode == 2
+    sandbox.faults.clear()
+    assert make(project, "run", "DATE=2026-01-15").returncode == 0
+
+
+def test_C16_every_install_requires_hashes():
+    installs = re.findall(r"pip install .+", MAKEFILE)
+    assert installs
+    assert all("--require-hashes" in line and " -r requirements" in line for line in installs)
+
+
+def test_C16_a_changed_package_is_not_installed(project, tmp_path):
+    wheel = tmp_path / "changed-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("changed.py", "")
+        for name, text in {
+            "METADATA": "Metadata-Version: 2.1\nName: changed\nVersion: 1.0\n",
+            "WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            "RECORD": "",
+        }.items():
+            file.writestr(f"changed-1.0.dist-info/{name}", text)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    for locked, fine in ((digest, True), (hashlib.sha256(b"other").hexdigest(), False)):
+        requirements = tmp_path / "requirements.txt"
+        requirements.write_text(f"changed==1.0 --hash=sha256:{locked}\n")
+        done = project.command(
+            sys.executable, "-m", "pip", "install", "--require-hashes", "--no-index", "--find-links", str(tmp_path),
+            "--target", str(tmp_path / "target"), "-r", str(requirements),
+        )  # fmt: skip
+        assert (done.returncode == 0) == fine, done.stderr
+    assert "DO NOT MATCH THE HASHES" in done.stderr
