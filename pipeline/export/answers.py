@@ -17,11 +17,13 @@ _NO_DATA = re.compile(r"raw data files were not found|no data", re.IGNORECASE)
 _SIZE = re.compile(r"\b(size|large|big|exceed\w*|limit|too (many|much)|\d+ ?[GM]i?B)\b", re.IGNORECASE)
 _OTHER_REASON = re.compile(
     r"\b(invalid|malformed|missing|required|unknown|unsupported|not (allowed|supported|found|a valid)|must be|expected"
-    r"|cannot (be )?parsed?|could not parse|format|denied|expired|deprecated|disabled)\b",
+    r"|cannot (be )?parsed?|could not parse|format|denied|forbidden|unauthori[sz]ed|permission|suspended|expired"
+    r"|deprecated|disabled)\b",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>")
-_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
+# What is not closed goes on to the end: without that, a page of "<head<head<head" takes the square of its length.
+_MARKUP = re.compile(r"(?is)<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)")
+_TITLE = re.compile(r"(?is)<title[^>]{0,99}>([^<]{0,300})")
 
 
 def words(body: bytes, content_type: str) -> str:
@@ -80,10 +82,8 @@ def retry_after(value: str | None, now: dt.datetime) -> float | None:
     """Returns the seconds of a `Retry-After` header, which is a number or a date; None where it is neither."""
     if not value:
         return None
-    try:
-        return max(float(int(value)), 0.0)
-    except ValueError:
-        pass
+    if value.strip().isdecimal():
+        return float(value)
     try:
         return max((email.utils.parsedate_to_datetime(value) - now).total_seconds(), 0.0)
     except (ValueError, TypeError):
@@ -99,7 +99,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, host: str) ->
         body: Its body, or the body's beginning.
         host: Whom was asked.
     """
-    said = words(body, headers.get("Content-Type", ""))
+    said = words(body, headers.get("Content-Type", "")).rstrip(". ")
     quoted = f"{host} answered {status}" + (f": {said}" if said else " without a word")
     if status in (401, 403):
         return CredentialsError(

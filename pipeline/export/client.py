@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime as dt
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import urllib3
 from requests.auth import HTTPBasicAuth
 
 from pipeline import PROJECT, __version__
-from pipeline.errors import PipelineError, RequestError, TooLargeError, TransientError, storage_errors
+from pipeline.errors import RequestError, TooLargeError, TransientError, storage_errors
 from pipeline.export import answers, faults
 from pipeline.export.connections import Connections, session
 from pipeline.export.windows import Window
@@ -84,14 +83,19 @@ class Client:
         now = dt.datetime.now(dt.UTC)
         self._open.add(connections)
         try:
-            with session(connections, is_loopback=self._settings.is_loopback) as http:
-                response = self._ask(http, connections, window.query(date), seconds)
-                with response:
-                    limits = _Limits(self._settings, started + seconds)
-                    size = self._take(response, part, received, limits)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if self._closed:
-                raise TransientError("the run was stopped") from None
+                raise _stopped()
+            with (
+                session(connections, is_loopback=self._settings.is_loopback) as http,
+                connections.cut_after(seconds),
+                self._ask(http, connections, window.query(date), seconds) as response,
+            ):
+                size = self._take(response, connections, part, received)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            if self._closed:
+                raise _stopped() from None
+            if connections.is_cut:
+                raise _late() from None
             raise faults.error_of(error, self._settings) from None
         finally:
             self._open.discard(connections)
@@ -103,39 +107,43 @@ class Client:
     ) -> requests.Response:
         """Sends the request and waits for the answer's head, not longer than the first byte may take."""
         patience = min(self._settings.first_byte_timeout, seconds)
-        # A timeout is per read: a head that drips would never meet it.
-        timer = threading.Timer(patience + self._settings.connect_timeout, connections.cut)
-        timer.daemon = True
-        timer.start()
+        connect = min(self._settings.connect_timeout, seconds)
         try:
-            response = http.get(
-                f"{self._settings.api}/api/2/export",
-                params=query,
-                auth=self._auth,
-                headers={"User-Agent": USER_AGENT, "Accept": "application/zip", "Accept-Encoding": "identity"},
-                timeout=(min(self._settings.connect_timeout, seconds), patience),
-                allow_redirects=False,
-                stream=True,
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            if not timer.is_alive() or isinstance(error, requests.ReadTimeout):
-                raise TransientError(f"{self._settings.host} did not begin to answer within {patience:g} s") from None
+            with connections.cut_after(connect + patience):
+                response = http.get(
+                    f"{self._settings.api}/api/2/export",
+                    params=query,
+                    auth=self._auth,
+                    headers={"User-Agent": USER_AGENT, "Accept": "application/zip", "Accept-Encoding": "identity"},
+                    timeout=(connect, patience),
+                    allow_redirects=False,
+                    stream=True,
+                )
+        except requests.RequestException as error:
+            if connections.is_cut or isinstance(error, requests.ReadTimeout):
+                raise self._never_began(patience) from None
             raise
-        finally:
-            timer.cancel()
-        connections.set_timeout(self._settings.read_timeout)
+        if connections.is_cut:  # a head that is cut reads as a shorter one
+            response.close()
+            raise self._never_began(patience)
         return response
 
-    def _take(self, response: requests.Response, part: Path, received: Callable[[int], None], limits: "_Limits") -> int:
+    def _never_began(self, patience: float) -> TransientError:
+        return _stopped() if self._closed else _silent(self._settings, patience)
+
+    def _take(
+        self, response: requests.Response, connections: Connections, part: Path, received: Callable[[int], None]
+    ) -> int:
         """Writes the ZIP of an answer to disk; returns its bytes, 0 where Amplitude has no data."""
+        body = _Body(response, connections, self._settings)
         if response.status_code != 200:  # noqa: PLR2004
-            body = _beginning(response, limits)
-            if response.status_code == 404 and answers.is_no_data(body, response.headers.get("Content-Type", "")):  # noqa: PLR2004
+            said = body.beginning()
+            if response.status_code == 404 and answers.is_no_data(said, response.headers.get("Content-Type", "")):  # noqa: PLR2004
                 return 0
-            raise answers.error_of(response.status_code, response.headers, body, self._settings.host)
+            raise answers.error_of(response.status_code, response.headers, said, self._settings.host)
         declared = self._declared(response)
         size = 0
-        piece = _read(response, limits)
+        piece = body.first()
         _refuse_other_than_zip(response, piece)
         with storage_errors(part), contextlib.ExitStack() as stack:
             file = stack.enter_context(part.open("wb", buffering=PIECE))
@@ -144,7 +152,7 @@ class Client:
                 self._refuse_too_long(size)
                 file.write(piece)
                 received(len(piece))
-                piece = _read(response, limits)
+                piece = body.read()
         if declared is not None and size != declared:
             raise TransientError(f"the answer ended after {size} of {declared} bytes")
         return size
@@ -175,20 +183,31 @@ class Client:
             )
 
 
-class _Limits:
-    """A total deadline and a minimum speed, looked at after each piece: a read's timeout knows neither."""
+class _Body:
+    """An answer's body in pieces, with a minimum speed that is looked at after each: a read's timeout knows none."""
 
-    def __init__(self, settings: Settings, ends: float) -> None:
+    def __init__(self, response: requests.Response, connections: Connections, settings: Settings) -> None:
+        self._response = response
+        self._connections = connections
         self._settings = settings
-        self._ends = ends
         self._since = time.monotonic()
         self._bytes = 0
 
-    def count(self, size: int) -> None:
+    def first(self) -> bytes:
+        """Waits for the first piece as long as for the head, which may come before Amplitude builds the ZIP."""
+        try:
+            piece = self._next()
+        except urllib3.exceptions.ReadTimeoutError:
+            raise _silent(self._settings, self._settings.first_byte_timeout) from None
+        self._connections.set_timeout(self._settings.read_timeout)
+        self._since = time.monotonic()
+        return piece
+
+    def read(self) -> bytes:
+        """Returns the next piece; nothing at the end."""
+        piece = self._next()
         now = time.monotonic()
-        self._bytes += size
-        if now > self._ends:
-            raise TransientError("the answer did not end within AMP_DEADLINE")
+        self._bytes += len(piece)
         spent = now - self._since
         if spent >= self._settings.read_timeout:
             if self._bytes < self._settings.min_speed * spent:
@@ -196,24 +215,40 @@ class _Limits:
                     f"the answer came at {self._bytes / spent:.0f} bytes a second, slower than AMP_MIN_SPEED"
                 )
             self._since, self._bytes = now, 0
+        return piece
+
+    def beginning(self) -> bytes:
+        """Returns the beginning of a body that is no export."""
+        body = b""
+        self._connections.set_timeout(self._settings.read_timeout)
+        try:
+            while len(body) < _BODY and (piece := self.read()):
+                body += piece
+        except (urllib3.exceptions.HTTPError, TransientError):
+            # What the status says holds without the rest of the words; but for 404, which only they explain.
+            if self._response.status_code == 404:  # noqa: PLR2004
+                raise
+        return body[:_BODY]
+
+    def _next(self) -> bytes:
+        # read1: what has come, at most a piece; read() would wait for a whole piece on a slow line.
+        raw: Any = self._response.raw
+        piece: bytes = raw.read1(PIECE, decode_content=False)
+        if not piece and self._connections.is_cut:
+            raise _late()
+        return piece
 
 
-def _read(response: requests.Response, limits: _Limits) -> bytes:
-    # read1: what has come, at most a piece; read() would wait for a whole piece on a slow line.
-    raw: Any = response.raw
-    piece: bytes = raw.read1(PIECE, decode_content=False)
-    limits.count(len(piece))
-    return piece
+def _silent(settings: Settings, patience: float) -> TransientError:
+    return TransientError(f"no answer of {settings.host} in {patience:g} s")
 
 
-def _beginning(response: requests.Response, limits: _Limits) -> bytes:
-    body = b""
-    try:
-        while len(body) < _BODY and (piece := _read(response, limits)):
-            body += piece
-    except (urllib3.exceptions.HTTPError, PipelineError):
-        pass  # what the status says holds without the rest of the words
-    return body[:_BODY]
+def _late() -> TransientError:
+    return TransientError("the answer did not end within AMP_DEADLINE")
+
+
+def _stopped() -> TransientError:
+    return TransientError("the run was stopped")
 
 
 def _refuse_other_than_zip(response: requests.Response, piece: bytes) -> None:

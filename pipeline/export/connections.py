@@ -1,9 +1,10 @@
 """An HTTP session whose connections can be cut from another thread, and which never leaks a header."""
 
 import contextlib
+import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
@@ -28,14 +29,32 @@ class Connections:
         if late:
             self.cut()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether they were cut: what was read since then may end too early."""
+        return self._cut
+
     def cut(self) -> None:
         """Ends every read and write on the sockets, in whichever thread it blocks."""
         with self._lock:
             self._cut = True
             sockets = list(self._sockets)
         for opened in sockets:
+            # Below TLS, whose own shutdown pulls the rug from under the thread that reads. urllib3 wraps a tunnel's.
+            below = getattr(opened, "socket", opened)
             with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(below, socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Cuts them if what is inside takes longer: a timeout of a socket is per read, and a drip never meets it."""
+        timer = threading.Timer(seconds, self.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def set_timeout(self, seconds: float) -> None:
         """Sets how long a read may wait from now on."""
@@ -97,6 +116,8 @@ def session(connections: Connections, *, is_loopback: bool) -> requests.Session:
     """
     opened = requests.Session()
     opened.trust_env = not is_loopback
+    if is_loopback:
+        opened.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     adapter = _Adapter(connections)
     opened.mount("https://", adapter)
     opened.mount("http://", adapter)

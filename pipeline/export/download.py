@@ -22,6 +22,7 @@ from pipeline.store.manifest import EMPTY, EXPORTED, ExportRecord, Hour
 from pipeline.store.paths import Layout
 
 _TELL_EVERY = 1.0  # seconds
+_ALMOST = 0.99  # what a guess may say at the most
 
 _admission = Admission()
 
@@ -75,16 +76,19 @@ def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord
     # One process at a time asks the API: together, cron and a backfill stay inside the project's allowance.
     with locks.hold(layout.lock("api")):
         staging.resume()
-        alone = not _admission.is_known(settings, credentials)
-        client = Client(settings, credentials)
-        try:
-            _Fetch(client, settings, staging, date, report).run(_size(layout, date, settings), alone=alone)
-        except CredentialsError:
-            _admission.refuse(settings, credentials)
-            raise
-        finally:
-            client.close()
-        _admission.accept(settings, credentials)
+        if staging.missing():
+            alone = not _admission.is_known(settings, credentials)
+            client = Client(settings, credentials)
+            try:
+                near = _near(layout, date)
+                fetch = _Fetch(client, settings, staging, date, report, expected=near[0] if near else 0)
+                fetch.run(windows.largest_size(near, settings.window_bytes), alone=alone)
+            except CredentialsError:
+                _admission.refuse(settings, credentials)
+                raise
+            finally:
+                client.close()
+            _admission.accept(settings, credentials)
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path, settings)) for path in staging.zips()]
         sources = [Source.of(archive, member) for archive in archives for member in archive.members]
@@ -97,7 +101,10 @@ def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord
 class _Fetch:
     """The windows of a day under way: some at once, halved where they are refused."""
 
-    def __init__(self, client: Client, settings: Settings, staging: Staging, date: dt.date, report: Report) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, staging: Staging, date: dt.date, report: Report, *, expected: int
+    ) -> None:
+        self._expected = expected  # bytes of the day, as the nearest stored one has them
         self._settings = settings
         self._staging = staging
         self._client = client
@@ -105,17 +112,18 @@ class _Fetch:
         self._progress = Progress(report, "waiting for Amplitude to prepare the export")
         self._tries = Tries(client, settings, staging, date, received=self._progress.add, stop=self._stop)
         self._running: dict[Future[manifest.Window], Window] = {}
+        self._size = windows.HOURS
 
     def run(self, size: int, *, alone: bool) -> None:
         """Fetches what is missing, in windows of `size` hours; the first goes alone where `alone` says so."""
         probing, probe = alone, None
         try:
             while self._staging.missing() or self._running:
-                size = min(size, self._staging.largest_allowed())
+                self._size = min(size, self._staging.largest_allowed())
                 if not probing:
-                    self._send(size, self._settings.concurrency)
+                    self._send(self._settings.concurrency)
                 elif probe is None:
-                    probe = self._send(size, len(self._running) + 1)
+                    probe = self._send(len(self._running) + 1)
                 ended = self._collect()
                 if probe in ended:
                     probing, probe = False, None
@@ -124,11 +132,11 @@ class _Fetch:
         finally:
             self._stop.set()
 
-    def _send(self, size: int, at_once: int) -> Future[manifest.Window] | None:
+    def _send(self, at_once: int) -> Future[manifest.Window] | None:
         """Sends windows until so many are under way; returns the last that it sent."""
         busy = {hour for window in self._running.values() for hour in window.hours}
         sent = None
-        for window in windows.cut(self._staging.missing() - busy, size):
+        for window in windows.cut(self._staging.missing() - busy, self._size):
             if len(self._running) >= at_once:
                 break
             sent = threads.start(self._tries.fetch, window)
@@ -143,28 +151,35 @@ class _Fetch:
             del self._running[future]
         failures = [error for future in ended if (error := future.exception())]
         if failures:
-            self._end_after(failures[0])
+            self._end_after(failures)
         self._tell()
         return {future: future.result() for future in ended}
 
-    def _end_after(self, failure: BaseException) -> None:
+    def _end_after(self, failures: list[BaseException]) -> None:
         """Lets windows under way come home once the day has failed, unless they cannot, then raises."""
-        if isinstance(failure, CredentialsError | StorageError):
-            self._client.close()
         self._stop.set()
+        if any(isinstance(failure, CredentialsError | StorageError) for failure in failures):
+            self._client.close()
         wait(self._running, timeout=self._settings.read_timeout)
-        raise failure
+        self._client.close()
+        ended = wait(self._running, timeout=_TELL_EVERY).done
+        failures = [*failures, *(error for future in ended if (error := future.exception()))]
+        # A refusal of the credentials goes before all: nothing more may be sent after it.
+        raise next((failure for failure in failures if isinstance(failure, CredentialsError)), failures[0])
 
     def _tell(self) -> None:
-        answered = [a for a in self._staging.answered.values() if a.status not in windows.REFUSED]
-        of = len(answered) + len(windows.cut(self._staging.missing(), self._staging.largest_allowed()))
-        self._progress.set(1 - len(self._staging.missing()) / windows.HOURS, f"window {len(answered)} of {max(of, 1)}")
+        there = sum(answer.status not in windows.REFUSED for _, answer in self._staging.answers)
+        missing = self._staging.missing()
+        of = there + len(windows.cut(missing, self._size))
+        share = 1 - len(missing) / windows.HOURS
+        if missing and self._expected:
+            share = max(share, min(self._progress.bytes / self._expected, _ALMOST))
+        self._progress.set(share, f"window {there} of {of}")
 
 
-def _size(layout: Layout, date: dt.date, settings: Settings) -> int:
-    for other, record in days.nearest(layout, date):
-        return windows.largest_size((layout.raw_zip(other).stat().st_size, record), settings.window_bytes)
-    return windows.largest_size(None, settings.window_bytes)
+def _near(layout: Layout, date: dt.date) -> tuple[int, ExportRecord] | None:
+    """Returns the bytes and the record of the nearest stored day, or None."""
+    return next(((layout.raw_zip(day).stat().st_size, record) for day, record in days.nearest(layout, date)), None)
 
 
 def _refuse_other_host(project: days.Project, settings: Settings) -> None:
@@ -176,7 +191,7 @@ def _refuse_other_host(project: days.Project, settings: Settings) -> None:
 
 
 def _record(date: dt.date, settings: Settings, redo: str | None, staging: Staging, filled: set[int]) -> ExportRecord:
-    answers = sorted(staging.answered.values(), key=lambda answer: (answer.requested_at, answer.first))
+    answers = sorted((answer for _, answer in staging.answers), key=lambda answer: (answer.requested_at, answer.first))
     return ExportRecord(
         id=days.new_id(),
         date=date,

@@ -1,6 +1,7 @@
 """What a failed connection means: the library's exception to an error that says what to do."""
 
 import errno
+import http.client
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -32,22 +33,31 @@ def error_of(error: Exception, settings: Settings) -> PipelineError:
 def _what(causes: list[BaseException], settings: Settings) -> str:
     host = settings.host
     said: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str]] = [
+        (urllib3.exceptions.ProxyError, f"the proxy before {host} does not let us through{_system_says(causes)}"),
         (urllib3.exceptions.NameResolutionError, f"cannot resolve {host}"),
         (ConnectionRefusedError, f"{urlsplit(settings.api).netloc} refused the connection"),
-        (urllib3.exceptions.ProxyError, f"the proxy before {host} does not let us through"),
         (
             urllib3.exceptions.ConnectTimeoutError,
             f"{host} did not accept the connection within {settings.connect_timeout:g} s",
         ),
         ((urllib3.exceptions.ReadTimeoutError, TimeoutError), f"{host} sent nothing for {settings.read_timeout:g} s"),
+        (http.client.RemoteDisconnected, f"{host} closed the connection without an answer"),
         (ConnectionResetError, f"{host} reset the connection"),
-        (urllib3.exceptions.IncompleteRead, f"{host} ended the answer before its declared end"),
+        (http.client.IncompleteRead, f"{host} ended the answer before its declared end"),
     ]
     for kind, text in said:
         if any(isinstance(cause, kind) for cause in causes):
             return text
     deepest = causes[-1]
     return f"the answer of {host} broke off ({type(deepest).__name__}: {printable(redact(str(deepest)), 160)})"
+
+
+def _system_says(causes: list[BaseException]) -> str:
+    plain = [
+        cause for cause in causes if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
+    ]
+    said = [cause.strerror or str(cause) for cause in plain]
+    return next((f" ({printable(redact(text), 160)})" for text in said if text), "")
 
 
 def _trust(causes: list[BaseException], host: str) -> ConfigError | None:

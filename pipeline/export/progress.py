@@ -16,20 +16,23 @@ class Progress:
     Args:
         report: Whom to tell.
         idle: What is said while no byte has come.
+
+    Attributes:
+        bytes: What has come so far.
     """
 
     def __init__(self, report: Report, idle: str) -> None:
         self._report = report
         self._idle = idle
         self._lock = threading.Lock()
-        self._bytes = 0
+        self.bytes = 0
         self._began: float | None = None
 
     def add(self, size: int) -> None:
         """Counts bytes; for any thread."""
         with self._lock:
             self._began = self._began or time.monotonic()
-            self._bytes += size
+            self.bytes += size
 
     def set(self, share: float, step: str) -> None:
         """Tells how far the work is.
@@ -41,5 +44,5 @@ class Progress:
         if self._began is None:
             self._report(share, f"{step}, {self._idle}")
             return
-        speed = self._bytes / max(time.monotonic() - self._began, 0.1)
-        self._report(share, f"{step}, {size(self._bytes)}, {size(speed)}/s")
+        speed = self.bytes / max(time.monotonic() - self._began, 0.1)
+        self._report(share, f"{step}, {size(self.bytes)}, {size(speed)}/s")

@@ -6,13 +6,14 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from pipeline.errors import ArchiveError
+from pipeline.errors import ArchiveError, ConfigError
 from pipeline.export import windows
 from pipeline.export.archive import Archive
 from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, remove
+from pipeline.text import count
 
 
 class _Staged(msgspec.Struct, kw_only=True, frozen=True):
@@ -24,11 +25,7 @@ class _Staged(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Staging:
-    """The windows of one day, in a hidden folder beside its final ZIP.
-
-    Attributes:
-        answered: The answers so far, refusals included, by window.
-    """
+    """The windows of one day, in a hidden folder beside its final ZIP."""
 
     def __init__(
         self, layout: Layout, settings: Settings, date: dt.date, redo: str | None, project: days.Project
@@ -39,7 +36,13 @@ class Staging:
         self._redo = redo
         self._project = project
         self._folder = layout.windows_dir(date)
-        self.answered: dict[windows.Window, manifest.Window] = {}
+        self._app: int | None = None
+        self._answered: dict[windows.Window, manifest.Window] = {}
+
+    @property
+    def answers(self) -> list[tuple[windows.Window, manifest.Window]]:
+        """The answers so far, refusals included: as they stand now, for threads add to them."""
+        return list(self._answered.items())
 
     def resume(self) -> None:
         """Takes up what an earlier run left: each ZIP is verified again, and what does not hold is removed."""
@@ -49,8 +52,8 @@ class Staging:
                 self._take_up(path)
             elif path.suffix != ".zip":
                 remove(path)
-        if self.answered:
-            logger.info("{} windows stand from an earlier run and hold", len(self.answered))
+        if self._answered:
+            logger.info("{} of an earlier run stand, and hold", count(len(self._answered), "window"))
 
     def part(self, window: windows.Window) -> Path:
         """Returns where a window is written while it arrives."""
@@ -62,7 +65,7 @@ class Staging:
 
     def zips(self) -> list[Path]:
         """Returns the verified windows' ZIPs."""
-        return [self.zip(window) for window, answer in sorted(self.answered.items()) if answer.status == 200]  # noqa: PLR2004
+        return [self.zip(window) for window, answer in sorted(self.answers) if answer.status == 200]  # noqa: PLR2004
 
     def verify(self, window: windows.Window, path: Path) -> None:
         """Reads a window's ZIP whole: directory, names, overlap, CRCs, every gzip to its end.
@@ -75,8 +78,9 @@ class Staging:
             members = archive.of_day(self._date, window.hours)
             if not members:
                 raise ArchiveError("it holds no file of events")
-            self._project.refuse_other(members[0].app)
+            self._refuse_other_project(members[0].app)
             archive.verify()
+            self._app = members[0].app
 
     def keep(self, window: windows.Window, answer: manifest.Window) -> None:
         """Keeps an answer: with its verified ZIP, as empty, or as a refusal to be remembered."""
@@ -86,7 +90,11 @@ class Staging:
         part = self._folder / f"{window.name}.json.part"
         part.write_bytes(manifest.encode(record))
         part.replace(self._folder / f"{window.name}.json")
-        self.answered[window] = answer
+        self._answered[window] = answer
+
+    def discard(self, window: windows.Window) -> None:
+        """Removes what came of a window that was not kept: it may be large."""
+        remove(self.part(window))
 
     def put_aside(self, window: windows.Window, reason: str) -> Path:
         """Moves a window that was refused to the day's quarantine."""
@@ -94,14 +102,12 @@ class Staging:
 
     def missing(self) -> set[int]:
         """Returns the hours that no answer covers."""
-        covered = {
-            hour for window, answer in self.answered.items() if answer.status in (200, 404) for hour in window.hours
-        }
+        covered = {hour for window, answer in self.answers if answer.status in (200, 404) for hour in window.hours}
         return set(range(windows.HOURS)) - covered
 
     def largest_allowed(self) -> int:
         """Returns the hours that a window may have after the refusals so far; 0 where even one hour was refused."""
-        refused = [len(window.hours) for window, answer in self.answered.items() if answer.status in windows.REFUSED]
+        refused = [len(window.hours) for window, answer in self.answers if answer.status in windows.REFUSED]
         return windows.halved(min(refused)) if refused else windows.HOURS
 
     def clear(self) -> None:
@@ -114,13 +120,22 @@ class Staging:
             window = windows.Window(staged.window.first, staged.window.last)
             self._refuse_outdated(staged, window, path)
             if staged.window.status == 200:  # noqa: PLR2004
+                self.zip(window).stat()  # one that is gone is no trouble of the disk
                 self.verify(window, self.zip(window))
-        except (msgspec.DecodeError, ArchiveError, OSError) as error:
+        except (msgspec.DecodeError, ArchiveError, ConfigError, OSError) as error:
             logger.info("The window {} of an earlier run is not used: {}", path.stem, error)
             remove(path)
             remove(path.with_suffix(".zip"))
         else:
-            self.answered[window] = staged.window
+            self._answered[window] = staged.window
+
+    def _refuse_other_project(self, app: int) -> None:
+        self._project.refuse_other(app)
+        if self._app not in (None, app):
+            raise ConfigError(
+                f"these events are of project {app}, and the hours fetched before are of project {self._app}",
+                "Mend AMP_API_KEY and AMP_SECRET_KEY, or throw the hours away: make clean.",
+            )
 
     def _refuse_outdated(self, staged: _Staged, window: windows.Window, path: Path) -> None:
         if (staged.host, staged.redo, window.name) != (self._settings.host, self._redo, path.stem):

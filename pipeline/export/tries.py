@@ -62,14 +62,16 @@ class Tries:
         )
         try:
             answer = retrying(self._once, window, run)
+            kept = run.answer(window, answer.status, answer.bytes, answer.requested_at, answer.seconds)
+            self._staging.keep(window, kept)
         except TooLargeError as error:
             return self._refused(window, run, error)
         except (TransientError, ArchiveError) as error:
             raise self._given_up(window, run, error) from None
         except PipelineError as error:
             raise type(error)(f"hours {window.name}: {error.what}", error.todo) from None
-        kept = run.answer(window, answer.status, answer.bytes, answer.requested_at, answer.seconds)
-        self._staging.keep(window, kept)
+        finally:
+            self._staging.discard(window)
         return kept
 
     def _once(self, window: Window, run: "_Run") -> Answer:
@@ -122,12 +124,15 @@ class Tries:
         if asked is not None:
             return min(asked, self._settings.retry_after_cap)
         settings = self._settings
-        backoff = tenacity.wait_exponential_jitter(settings.backoff, settings.backoff_cap, jitter=settings.backoff)
+        backoff = tenacity.wait_exponential_jitter(
+            multiplier=settings.backoff, max=settings.backoff_cap, jitter=settings.backoff
+        )
         seconds: float = backoff(state)
         return seconds
 
     def _sleep(self, seconds: float) -> None:
-        self._stop.wait(seconds)
+        if self._stop.wait(seconds):
+            raise TransientError("the run was stopped before the next try")
 
     def _say(self, window: Window, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
