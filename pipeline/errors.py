@@ -104,8 +104,10 @@ class StorageError(PipelineError):
             error: What the system said.
             path: Where it was to be written or read, if the error does not know.
         """
-        place = Path(os.fsdecode(error.filename)) if error.filename else path
-        standing = next((p for p in (place, *place.absolute().parents) if p.exists()), Path("/"))
+        named = error.filename
+        place = Path(os.fsdecode(named)) if isinstance(named, str | bytes | os.PathLike) else path
+        # os.path's, for Path.exists() itself raises where a name is too long or a folder is closed to us.
+        standing = next((p for p in (place, *place.absolute().parents) if os.path.exists(p)), Path("/"))  # noqa: PTH110
         try:
             room = f"{size(shutil.disk_usage(standing).free)} free"
         except OSError:

@@ -20,7 +20,7 @@ def printable(text: str, limit: int = 300) -> str:
 def size(count: float) -> str:
     """Returns bytes for people: `1.2 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004
+        if round(count, 1) < 1000:  # noqa: PLR2004
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"

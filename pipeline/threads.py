@@ -33,13 +33,17 @@ def start(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     return future
 
 
-def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int) -> Iterator[T]:
+def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int, stop: threading.Event) -> Iterator[T]:
     """Does work for each item, some at once, and yields the results as they come.
 
+    Once one has failed no other is begun, and the failure is raised when the last thread has ended: none of them uses
+    any more what the caller then takes away. A signal waits for none.
+
     Args:
-        work: Called with one item; it should end soon once another has failed.
+        work: Called with one item; it should end soon once `stop` is set.
         items: Taken in order.
         at_once: How many threads work at the same time.
+        stop: Set at the end, also where the caller goes away.
 
     Yields:
         What the work returned, in the order in which it ended.
@@ -47,14 +51,21 @@ def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int) -> Iter
     running: set[Future[T]] = set()
     queue = iter(items)
     exhausted = False
-    while True:
-        while not exhausted and len(running) < at_once:
-            try:
-                running.add(start(work, next(queue)))
-            except StopIteration:
-                exhausted = True
-        if not running:
-            return
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
+    try:
+        while True:
+            while not exhausted and len(running) < at_once:
+                try:
+                    running.add(start(work, next(queue)))
+                except StopIteration:
+                    exhausted = True
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except Exception:
+        stop.set()
+        wait(running)
+        raise
+    finally:
+        stop.set()

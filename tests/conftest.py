@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -166,14 +166,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+_READ_WHOLE = 100_000_000  # bytes: beyond it stand sparse gigabytes alone
+
+
 def _left_by(item: pytest.Item) -> Iterator[tuple[str, str]]:
     for when, key, content in item._report_sections:
         yield f"{key} of {when}", content
     tmp_path = item.funcargs.get("tmp_path")
     if isinstance(tmp_path, Path) and tmp_path.is_dir():
         for path in tmp_path.rglob("*"):
-            if path.is_file() and path.name not in {".env", ".netrc"}:
+            small = path.is_file() and path.stat().st_size < _READ_WHOLE
+            if small and path.name not in {".env", ".netrc"}:
                 yield str(path.relative_to(tmp_path)), path.read_bytes().decode("utf-8", "replace")
-
-
-Commander = Callable[..., subprocess.CompletedProcess[str]]

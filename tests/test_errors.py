@@ -44,3 +44,8 @@ def test_F1_a_refusal_of_the_system_names_the_path_and_the_free_space(tmp_path, 
 
 def test_an_error_without_a_path_names_the_place_that_was_worked_on():
     assert "/nowhere/at/all: words" in str(StorageError.of(OSError(5, "words"), Path("/nowhere/at/all")))
+
+
+def test_F1_a_name_that_is_too_long_is_a_storage_error_too(tmp_path):
+    with pytest.raises(StorageError, match="File name too long"), storage_errors(tmp_path):
+        (tmp_path / ("x" * 300)).open()

@@ -1,8 +1,4 @@
-"""What a trustworthy export ZIP is: its directory, checked, and its members' gzip bytes.
-
-Our own checks stand beside the standard library's: before 3.11.8, 3.12.2 and 3.13 it expands overlapping entries
-(CVE-2024-0450), and a flipped bit in the directory's length fields makes whole entries vanish from it in silence.
-"""
+"""What a trustworthy export ZIP is: its members' names, and their gzip bytes, checked to their ends."""
 
 import dataclasses
 import datetime as dt
@@ -10,7 +6,6 @@ import itertools
 import os
 import re
 import stat
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +15,7 @@ from typing import IO, Self
 from isal import isal_zlib
 
 from pipeline.errors import ArchiveError, storage_errors
+from pipeline.export.directory import read_directory
 from pipeline.export.gunzip import PIECE, Gunzip
 from pipeline.settings import Settings
 from pipeline.store.manifest import EXPORT_RECORD
@@ -32,13 +28,6 @@ NAME = re.compile(
 
 READ = 128 << 10
 """Bytes of gzip that are read at a time."""
-
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_END_RECORD = struct.Struct("<4s4H2IH")
-_ZIP64_LOCATOR = struct.Struct("<4sIQI")
-_ZIP64_END = struct.Struct("<4sQ2H2I4Q")
-_ENTRY_BYTES = 512  # of the directory, for an entry: three times what an honest name takes
-_ENCRYPTED = 0x1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +81,7 @@ class Archive:
 
     Attributes:
         path: The file.
-        members: Its members, by hour and part.
+        members: Its members, by project, day, hour and part.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -107,12 +96,10 @@ class Archive:
         with storage_errors(path):
             self._file: IO[bytes] = path.open("rb")
         try:
-            entries = _directory(self._file, settings.max_entries)
-            found = [(_place(self._file.fileno(), entry), entry) for entry in entries]
-            _refuse_overlap(found)
+            found = read_directory(self._file, settings.max_entries)
             self.members = sorted(
                 (_member(entry, start) for start, entry in found if not _is_ours_to_pass(entry)),
-                key=lambda member: (member.hour, member.part),
+                key=lambda member: (member.app, member.date, member.hour, member.part),
             )
             _refuse_twins(self.members)
         except BaseException:
@@ -191,85 +178,13 @@ def _inflated(pieces: Iterator[bytes], member: Member) -> Iterator[bytes]:
             while rest:
                 out = inflate.decompress(rest, PIECE)
                 size += len(out)
-                if size > member.bytes:
-                    raise ArchiveError(f"{member.name}: it inflates to more than it declares")
+                if size > member.bytes or inflate.unused_data:
+                    raise ArchiveError(f"{member.name}: its deflated bytes are not of the length that it declares")
                 yield out
                 rest = inflate.unconsumed_tail
+        yield inflate.flush()  # what a full piece left inside: less than a match
     except zlib.error as error:
         raise ArchiveError(f"{member.name}: it does not inflate ({error})") from None
-
-
-def _directory(file: IO[bytes], max_entries: int) -> list[zipfile.ZipInfo]:
-    """Reads the directory, once the end record says that it is sound, whole and small enough to list."""
-    size = os.fstat(file.fileno()).st_size
-    if os.pread(file.fileno(), 4, 0) != b"PK\x03\x04":
-        raise ArchiveError("it does not begin as a ZIP with a file in it")
-    entries, length, start = _end_record(file.fileno(), size)
-    if entries > max_entries or length > entries * _ENTRY_BYTES:
-        raise ArchiveError(
-            f"its directory lists {entries} files in {length} bytes",
-            f"If it is honest, raise PIPELINE_MAX_ENTRIES (now {max_entries}), then run it again.",
-        )
-    try:
-        listed = zipfile.ZipFile(file).infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError, struct.error) as error:
-        raise ArchiveError(f"its directory is damaged ({printable(str(error))})") from None
-    if len(listed) != entries:
-        raise ArchiveError(f"its directory lists {len(listed)} files, its end record {entries}")
-    if any(entry.header_offset >= start for entry in listed):
-        raise ArchiveError("its directory points past the files")
-    return listed
-
-
-def _end_record(file: int, size: int) -> tuple[int, int, int]:
-    """Returns entries, length and start of the directory, which must end where the end record begins."""
-    place = size - _END_RECORD.size
-    try:
-        sign, disk, cd_disk, here, entries, length, start, comment = _END_RECORD.unpack(
-            os.pread(file, 22, max(place, 0))
-        )
-        if sign != b"PK\x05\x06" or disk or cd_disk or comment or here != entries:
-            raise ArchiveError("it does not end as a ZIP: it is cut, or something follows it")
-        locator = os.pread(file, _ZIP64_LOCATOR.size, max(place - _ZIP64_LOCATOR.size, 0))
-        if locator[:4] == b"PK\x06\x07":
-            place = _ZIP64_LOCATOR.unpack(locator)[2]
-            end = _ZIP64_END.unpack(os.pread(file, _ZIP64_END.size, place))
-            if end[0] != b"PK\x06\x06" or end[6] != end[7] or place + _ZIP64_END.size + 42 != size:
-                raise ArchiveError("its ZIP64 end record is damaged")
-            entries, length, start = end[7:]
-    except (struct.error, OSError, OverflowError):
-        raise ArchiveError("it does not end as a ZIP: it is cut, or something follows it") from None
-    if start + length != place:
-        raise ArchiveError("its directory is not where its end record says: something was put before or into it")
-    return entries, length, start
-
-
-def _place(file: int, entry: zipfile.ZipInfo) -> int:
-    """Returns where an entry's bytes begin, once its local header agrees with the directory."""
-    name = printable(entry.orig_filename)
-    try:
-        head = _LOCAL_HEADER.unpack(os.pread(file, _LOCAL_HEADER.size, entry.header_offset))
-    except (struct.error, OSError):
-        raise ArchiveError(f"{name}: its local header is missing") from None
-    local = os.pread(file, head[9], entry.header_offset + _LOCAL_HEADER.size)
-    encoding = "utf-8" if head[2] & 0x800 else "cp437"
-    if head[0] != b"PK\x03\x04" or local != entry.orig_filename.encode(encoding, "replace"):
-        raise ArchiveError(f"{name}: its local header has another name")
-    if entry.flag_bits & _ENCRYPTED or head[2] & _ENCRYPTED:
-        raise ArchiveError(f"{name}: it is encrypted")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or head[3] != entry.compress_type:
-        raise ArchiveError(f"{name}: its compression method is {entry.compress_type}, not 0 or 8")
-    if entry.compress_type == zipfile.ZIP_STORED and entry.compress_size != entry.file_size:
-        raise ArchiveError(f"{name}: it is stored, yet its two lengths differ")
-    return entry.header_offset + _LOCAL_HEADER.size + int(head[9]) + int(head[10])
-
-
-def _refuse_overlap(found: list[tuple[int, zipfile.ZipInfo]]) -> None:
-    end = 0
-    for start, entry in sorted(found, key=lambda pair: pair[1].header_offset):
-        if entry.header_offset < end:
-            raise ArchiveError(f"{printable(entry.orig_filename)}: it overlaps another file of the ZIP")
-        end = start + entry.compress_size
 
 
 def _is_ours_to_pass(entry: zipfile.ZipInfo) -> bool:

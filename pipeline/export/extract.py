@@ -19,7 +19,7 @@ from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine
 from pipeline.store.manifest import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.publish import make_dirs, publish_directory, remove, sync
+from pipeline.store.publish import make_dirs, publish_directory, staging, sync
 
 
 def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsRecord:
@@ -41,15 +41,14 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
     zip_path, part, final = layout.raw_zip(date), layout.events_part(date), layout.events_dir(date)
     with storage_errors(part):
         make_dirs(part.parent)
-        remove(part)
-        part.mkdir()
         try:
-            record = write_events(zip_path, date, part, settings, report, durable=True)
+            with staging(part):
+                part.mkdir()
+                record = write_events(zip_path, date, part, settings, report, durable=True)
+                _write_marker(part / SUCCESS, record)
         except ArchiveError as error:
-            remove(part)
             kept = quarantine.put_aside(layout, date, zip_path, error.what)
             raise ArchiveError(f"{zip_path}: {error.what}; it is kept as {kept}", error.todo) from None
-        _write_marker(part / SUCCESS, record)
         _tell_replacement(days.events_record(layout, date), record)
         publish_directory(part, final)
         days.clear_redo(layout, date, record.redo)
@@ -110,13 +109,10 @@ class _Extraction:
         sizes = {member.file_name: member.bytes for member in members}
         # The largest first: none is left to run alone at the end.
         largest_first = sorted(members, key=lambda member: -member.bytes)
-        try:
-            for file in threads.each(self._write, largest_first, self._settings.gunzip_threads):
-                files.append(file)
-                done += sizes[file.name]
-                progress.set(done / total, f"file {len(files)} of {len(members)}")
-        finally:
-            self._stop.set()
+        for file in threads.each(self._write, largest_first, self._settings.gunzip_threads, self._stop):
+            files.append(file)
+            done += sizes[file.name]
+            progress.set(done / total, f"file {len(files)} of {len(members)}")
         return sorted(files, key=lambda file: (file.hour, file.part))
 
     def _write(self, member: Member) -> EventsFile:
@@ -125,9 +121,9 @@ class _Extraction:
         file = os.open(self._directory / member.file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             for piece in pieces:
+                self._count(len(piece))
                 counter.add(piece)
                 _write_all(file, piece)
-                self._count(len(piece))
             if self._durable:
                 os.fsync(file)
         finally:

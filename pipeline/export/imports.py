@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from isal import isal_zlib
 from loguru import logger
 
 from pipeline import __version__
@@ -17,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.manifest import EMPTY, EXPORTED, NO_FILE, ExportRecord, Hour
 from pipeline.store.paths import Layout
-from pipeline.text import printable
+from pipeline.text import count, printable
 
 _COMPLETE = re.compile(r"(?P<app>\d+)_(?P<date>\d{4}-\d\d-\d\d)_(?P<hour>\d\d?)_complete", re.ASCII)
 _HOURS = 24
@@ -83,7 +84,7 @@ def _from_zip(date: dt.date, archive: Archive) -> list[Source]:
         others = {member.date for member in archive.members} - {date}
         if others:
             raise ConfigError(
-                f"{archive.path} holds {len(others)} other days ({min(others)} to {max(others)})",
+                f"{archive.path} holds {count(len(others), 'other day')} ({min(others)} to {max(others)})",
                 "Unzip it and import the folder, which may hold many days: FROM=the folder.",
             ) from None
         raise _refused(archive.path, error) from None
@@ -95,7 +96,7 @@ def _from_zip(date: dt.date, archive: Archive) -> list[Source]:
 
 def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[Source], bool]:
     """Returns the day's files, and whether the folder itself says that each hour of the day is there."""
-    sources: dict[str, Source] = {}
+    sources: dict[tuple[int, int, int], Source] = {}
     complete: set[int] = set()
     for path in sorted(folder.rglob("*")):
         marker = _COMPLETE.fullmatch(path.name)
@@ -104,9 +105,12 @@ def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[
         parsed = parse_name(f"{path.name.partition('_')[0]}/{path.name}")
         if parsed is None or parsed[1] != date or not path.is_file():
             continue
-        if path.name in sources:
-            raise ArchiveError(f"{path}: the folder has two files of this name", "Name the folder of one export.")
-        sources[path.name] = _verified(path, parsed, settings)
+        app, _, hour, part = parsed
+        if (app, hour, part) in sources:
+            raise ArchiveError(
+                f"{path}: the folder has two files of this hour and part", "Name the folder of one export."
+            )
+        sources[app, hour, part] = _verified(path, app, hour, part, settings)
     if not sources:
         raise ConfigError(
             f"{printable(str(folder))} holds no file of {date}",
@@ -128,12 +132,31 @@ def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[
     return list(sources.values()), bool(complete)
 
 
-def _verified(path: Path, parsed: tuple[int, dt.date, int, int], settings: Settings) -> Source:
-    app, _, hour, part = parsed
-    size = path.stat().st_size
-    for _ in Gunzip(str(path), size, settings.max_member_bytes, settings.max_ratio).pieces(_pieces(path)):
-        pass
-    return Source(f"{app}/{path.name}", app, hour, part, size, lambda: _pieces(path))
+def _verified(path: Path, app: int, hour: int, part: int, settings: Settings) -> Source:
+    size, crc = path.stat().st_size, 0
+
+    def passing() -> Iterator[bytes]:
+        nonlocal crc
+        for piece in _pieces(path):
+            crc = isal_zlib.crc32(piece, crc)
+            yield piece
+
+    try:
+        for _ in Gunzip(path.name, size, settings.max_member_bytes, settings.max_ratio).pieces(passing()):
+            pass
+    except ArchiveError as error:
+        raise _refused(path.parent, error) from None
+    return Source(f"{app}/{path.name}", app, hour, part, size, lambda: _unchanged(path, crc))
+
+
+def _unchanged(path: Path, crc: int) -> Iterator[bytes]:
+    """Yields a verified file's bytes, and checks at the end that they are still the same."""
+    seen = 0
+    for piece in _pieces(path):
+        seen = isal_zlib.crc32(piece, seen)
+        yield piece
+    if seen != crc:
+        raise ArchiveError(f"{path}: it changed while it was imported", "Import it again once it is whole.")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -152,4 +175,6 @@ def _warn_of_gaps(present: set[int]) -> None:
 
 
 def _refused(path: Path, error: ArchiveError) -> ArchiveError:
-    return ArchiveError(f"{path}: {error.what}", "Get the file anew, then import it again.")
+    # Fetching it anew is a download's way; what else is advised, a limit to raise, holds here too.
+    todo = "Get the file anew, then import it again." if error.todo == ArchiveError("").todo else error.todo
+    return ArchiveError(f"{path}: {error.what}", todo)

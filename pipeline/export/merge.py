@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from pipeline.store import manifest, quarantine
 from pipeline.store.manifest import EXPORT_RECORD, ExportRecord
 from pipeline.store.paths import Layout
-from pipeline.store.publish import make_dirs, publish_file, remove
+from pipeline.store.publish import make_dirs, publish_file, staging
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same members make the same ZIP, whenever it is written
 
@@ -65,9 +65,9 @@ def publish_day(layout: Layout, settings: Settings, record: ExportRecord, source
     part, final = layout.raw_part(record.date), layout.raw_zip(record.date)
     with storage_errors(final):
         make_dirs(part.parent)
-        remove(part)
-        _write(part, record, sorted(sources, key=lambda source: (source.hour, source.part)))
-        _check(part, settings, record, sources)
+        with staging(part):
+            _write(part, record, sorted(sources, key=lambda source: (source.hour, source.part)))
+            _check(part, settings, record, sources)
         _put_aside_what_is_none(layout, record.date, final)
         publish_file(part, final)
     return record

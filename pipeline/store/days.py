@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, storage_errors
 from pipeline.store import manifest
 from pipeline.store.manifest import EventsRecord, ExportRecord
 from pipeline.store.paths import Layout
@@ -46,18 +46,23 @@ def is_extracted(layout: Layout, date: dt.date) -> bool:
 def redo_asked(layout: Layout, date: dt.date) -> str | None:
     """Returns the token that asks for the day to be done again, or None."""
     try:
-        return layout.redo(date).read_text(encoding="ascii").strip() or None
+        return layout.redo(date).read_text(encoding="ascii", errors="replace").strip() or None
     except FileNotFoundError:
         return None
 
 
 def ask_redo(layout: Layout, date: dt.date) -> None:
-    """Asks for a day to be done again; what stands stays readable until the new is whole."""
+    """Asks for a day to be done again; what stands stays readable until the new is whole.
+
+    Raises:
+        StorageError: The disk refused.
+    """
     path = layout.redo(date)
-    make_dirs(path.parent)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(new_id() + "\n", encoding="ascii")
-    publish_file(part, path)
+    with storage_errors(path):
+        make_dirs(path.parent)
+        part.write_text(new_id() + "\n", encoding="ascii")
+        publish_file(part, path)
 
 
 def clear_redo(layout: Layout, date: dt.date, answered: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from pipeline.errors import storage_errors
 from pipeline.store.publish import make_dirs
 from pipeline.text import printable
 
@@ -19,9 +20,13 @@ def hold(path: Path) -> Iterator[None]:
 
     Args:
         path: The lock's file: its first line says who holds it. It stays, and means nothing by itself.
+
+    Raises:
+        StorageError: The lock's file cannot be opened.
     """
-    make_dirs(path.parent)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    with storage_errors(path):
+        make_dirs(path.parent)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not _taken(file):
             logger.info("{} is in use by {}: waiting for it", path.name, _holder(file))

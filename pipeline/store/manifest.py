@@ -7,12 +7,15 @@ one that is torn, of another form or of another day is no record.
 import datetime as dt
 import os
 import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from pipeline.errors import ConfigError
+from pipeline.store.endrecord import read_end_record
 from pipeline.store.paths import SUCCESS
 
 FORMAT = 1
@@ -25,8 +28,6 @@ EXPORTED, EMPTY, NO_FILE = "exported", "empty", "no file"
 """An hour's status: it has a file; Amplitude has no events of it; an import had no file of it and cannot say why."""
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_END_RECORD = struct.Struct("<4s4H2IH")
-_ZIP64 = 0xFFFFFFFF
 
 
 class Window(msgspec.Struct, kw_only=True, frozen=True):
@@ -135,7 +136,7 @@ def read_export_record(path: Path, date: dt.date) -> ExportRecord | None:
     try:
         with path.open("rb") as file:
             return _decoded(_first_member(file.fileno()), ExportRecord, date, path)
-    except (OSError, struct.error):
+    except (OSError, struct.error, zipfile.BadZipFile):
         return None
 
 
@@ -184,12 +185,13 @@ def _refuse_newer(text: bytes, path: Path) -> None:
 
 
 def _first_member(file: int) -> bytes:
-    """Returns the bytes of a ZIP's first member if it is our record and the ZIP's end is there; else nothing."""
-    size = os.fstat(file).st_size
-    head = _LOCAL_HEADER.unpack(os.pread(file, _LOCAL_HEADER.size, 0))
-    end = _END_RECORD.unpack(os.pread(file, _END_RECORD.size, max(size - _END_RECORD.size, 0)))
-    name = os.pread(file, head[9], _LOCAL_HEADER.size)
-    whole = end[0] == b"PK\x05\x06" and (end[6] == _ZIP64 or end[5] + end[6] + _END_RECORD.size == size)
-    if head[0] != b"PK\x03\x04" or head[3] != 0 or name != EXPORT_RECORD.encode() or not whole:
+    """Returns the bytes of a whole ZIP's first member if it is our record; else nothing."""
+    sign, _, _, method, _, _, crc, _, length, name_length, extra_length = _LOCAL_HEADER.unpack(
+        os.pread(file, _LOCAL_HEADER.size, 0)
+    )
+    name = os.pread(file, name_length, _LOCAL_HEADER.size)
+    if sign != b"PK\x03\x04" or method != 0 or name != EXPORT_RECORD.encode():
         return b""
-    return os.pread(file, head[8], _LOCAL_HEADER.size + head[9] + head[10])
+    read_end_record(file)
+    text = os.pread(file, length, _LOCAL_HEADER.size + name_length + extra_length)
+    return text if zlib.crc32(text) == crc else b""

@@ -77,7 +77,10 @@ def _dates(folder: Path, suffix: str) -> Iterator[dt.date]:
         return
     for path in folder.iterdir():
         if path.name.endswith(suffix):
+            name = path.name.removesuffix(suffix)
             try:
-                yield dt.date.fromisoformat(path.name.removesuffix(suffix))
+                date = dt.date.fromisoformat(name)
             except ValueError:
                 continue
+            if str(date) == name:  # 20260115 is a date too, and none of ours
+                yield date

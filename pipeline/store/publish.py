@@ -8,7 +8,9 @@ import contextlib
 import ctypes
 import os
 import shutil
+import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -30,7 +32,24 @@ def make_dirs(path: Path) -> None:
         return
     make_dirs(path.parent)
     path.mkdir(exist_ok=True)
+    _close_to_others(path)
     sync(path.parent)
+
+
+@contextlib.contextmanager
+def staging(part: Path) -> Iterator[None]:
+    """Clears a staging place before it is written, and again when the writing fails: a full disk gets its room back.
+
+    Args:
+        part: A file or a directory; it is for the caller to make. Once it is published, it is the caller's no more.
+    """
+    remove(part)
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(OSError):  # the cause says more
+            remove(part)
+        raise
 
 
 def publish_file(part: Path, final: Path) -> None:
@@ -41,8 +60,10 @@ def publish_file(part: Path, final: Path) -> None:
         final: Its place.
 
     Raises:
-        OSError: The file system refused; then `final` is what it was before.
+        OSError: The file system refused; then `final` is what it was before, or the new file if only the last sync,
+            of the rename itself, failed.
     """
+    _close_to_others(part)
     sync(part)
     part.replace(final)
     sync(final.parent)
@@ -57,13 +78,16 @@ def publish_directory(part: Path, final: Path) -> None:
             elsewhere there is a moment without either, under the day's lock.
 
     Raises:
-        OSError: The file system refused; then `final` is what it was before.
+        OSError: The file system refused; then `final` is what it was before, or the new directory if only the last
+            sync, of the rename itself, failed.
     """
+    aside = part.with_suffix(".old.tmp")
+    for path in (part, *part.iterdir()):
+        _close_to_others(path)
     sync(part)
     if not os.path.lexists(final):
         part.rename(final)
     elif not _exchange(part, final):
-        aside = part.with_suffix(".old.tmp")
         remove(aside)
         final.rename(aside)
         try:
@@ -71,9 +95,9 @@ def publish_directory(part: Path, final: Path) -> None:
         except OSError:
             aside.rename(final)
             raise
-        part = aside
     sync(final.parent)
-    remove(part)
+    for old in (part, aside):
+        remove(old)
 
 
 def remove(path: Path) -> None:
@@ -83,6 +107,13 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _close_to_others(path: Path) -> None:
+    """Takes the right to write from everybody who is neither owner nor group, whatever the umask."""
+    mode = path.stat().st_mode
+    if mode & stat.S_IWOTH:
+        path.chmod(mode & ~stat.S_IWOTH)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -1,0 +1,54 @@
+"""Refused archives are put aside with their reason; the newest three stay."""
+
+import pytest
+from archives import DAY, write
+
+from pipeline.redaction import Secret, remember_pair
+from pipeline.store.paths import Layout
+from pipeline.store.quarantine import put_aside
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path)
+
+
+def test_an_archive_is_moved_with_its_reason_beside_it(layout):
+    kept = put_aside(layout, DAY, write(layout.raw_zip(DAY), b"bad"), "it is cut")
+    assert kept.parent == layout.quarantine(DAY)
+    assert kept.name.endswith("_2026-01-15.zip")
+    assert kept.read_bytes() == b"bad"
+    assert kept.with_name(kept.name + ".reason.txt").read_text() == "it is cut\n"
+    assert not layout.raw_zip(DAY).exists()
+
+
+def test_a_staged_archive_is_put_aside_under_a_visible_name(layout):
+    kept = put_aside(layout, DAY, write(layout.raw_part(DAY), b""), "")
+    assert kept.name.endswith("_2026-01-15.zip")
+    assert not kept.name.startswith(".")
+
+
+def test_the_newest_three_of_a_day_are_kept_and_no_other_days_are_touched(layout):
+    other = put_aside(layout, DAY.replace(day=1), write(layout.raw_zip(DAY.replace(day=1)), b"other"), "other")
+    for number in range(6):
+        put_aside(layout, DAY, write(layout.raw_zip(DAY), b"%d" % number), f"reason {number}")
+    files = sorted(layout.quarantine(DAY).iterdir())
+    assert [path.read_bytes() for path in files[::2]] == [b"3", b"4", b"5"]
+    assert [path.read_text() for path in files[1::2]] == ["reason 3\n", "reason 4\n", "reason 5\n"]
+    assert other.exists()
+
+
+@pytest.mark.parametrize("kind", ["directory", "dangling_link"])
+def test_F14_whatever_stands_at_the_place_is_put_aside_and_in_time_removed(layout, kind):
+    place = layout.raw_zip(DAY)
+    for _ in range(5):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir() if kind == "directory" else place.symlink_to("nowhere")
+        put_aside(layout, DAY, place, "it was no file")
+    assert len(list(layout.quarantine(DAY).iterdir())) == 6
+
+
+def test_C10_a_secret_in_a_reason_is_redacted(layout):
+    remember_pair(Secret("some-key-123"), Secret("some-secret-456"))
+    kept = put_aside(layout, DAY, write(layout.raw_zip(DAY), b""), "said some-secret-456")
+    assert "some-secret-456" not in kept.with_name(kept.name + ".reason.txt").read_text()
