@@ -1,130 +1,16 @@
-"""The tests' ground: a project of its own for each test, a sandbox, and a canary for the secrets."""
+"""The tests' ground: a project of its own for each test, a clean environment, and the canary's watch."""
 
-import base64
 import os
-import subprocess
-import sys
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import luigi
 import pytest
+from projects import REAL_EXPORTS, Project, leaks
 
-from pipeline import logs, settings
+from pipeline import settings
 from pipeline.export import download
 from pipeline.export.admission import Admission
-from pipeline.sandbox import Sandbox
-from pipeline.store.paths import Layout
-from pipeline.tasks import ExtractEvents
-
-ROOT = Path(__file__).parent.parent
-REAL_EXPORTS = ROOT.parent / "shared" / "real-exports"
-
-KEY = "canary-key-5d1f"
-SECRET = "canary S3cr3t/+$#\"=%20'ü"
-"""Characters that one reader or another of .env, of URLs or of headers is known to change."""
-
-FORMS = {
-    *(quote(value, safe="") for value in (KEY, SECRET) for quote in (urllib.parse.quote, urllib.parse.quote_plus)),
-    KEY,
-    SECRET,
-    base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
-    base64.b64encode(SECRET.encode()).decode().rstrip("="),
-}
-
-FAST = {
-    "AMP_BACKOFF": "0.01",
-    "AMP_BACKOFF_CAP": "0.05",
-    "AMP_CONNECT_TIMEOUT": "2",
-    "AMP_FIRST_BYTE_TIMEOUT": "5",
-    "AMP_READ_TIMEOUT": "1",
-    "AMP_DEADLINE": "20",
-    "AMP_RETRY_AFTER_CAP": "1",
-}
-"""Times that a test can wait for."""
-
-
-def leaks(text: str) -> list[str]:
-    """Returns the forms of the canary that a text holds."""
-    return [form for form in FORMS if form in text]
-
-
-class Project:
-    """A data folder, a log folder and an environment of one test's own."""
-
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
-        self.path = tmp_path
-        self.data = tmp_path / "data"
-        self.logs = tmp_path / "logs"
-        self.layout = Layout(self.data)
-        self._monkeypatch = monkeypatch
-        self._stack = stack
-        self.set(PIPELINE_DATA_DIR=str(self.data), PIPELINE_LOGS_DIR=str(self.logs), **FAST)
-
-    def set(self, **values: object) -> None:
-        """Sets environment variables; the settings are read anew."""
-        for name, value in values.items():
-            self._monkeypatch.setenv(name, str(value))
-        settings.load.cache_clear()
-
-    def unset(self, *names: str) -> None:
-        for name in names:
-            self._monkeypatch.delenv(name, raising=False)
-        settings.load.cache_clear()
-
-    def sandbox(self, **options: object) -> Sandbox:
-        """Starts a sandbox with the canary as its secret, and points the project at it."""
-        options = {"key": KEY, "secret": SECRET, "events_per_hour": 5, **options}
-        sandbox = self._stack.enter_context(Sandbox(**options))
-        self.use(sandbox)
-        return sandbox
-
-    def use(self, sandbox: Sandbox) -> None:
-        self.set(AMP_BASE_URL=sandbox.url, AMP_API_KEY=KEY, AMP_SECRET_KEY=SECRET)
-
-    @property
-    def settings(self) -> settings.Settings:
-        return settings.load()
-
-    def run(self, *tasks: luigi.Task, workers: int = 1) -> luigi.execution_summary.LuigiRunResult:
-        """Runs tasks with Luigi's own worker, in this process, with the project's luigi.cfg."""
-        luigi.task_register.Register.clear_instance_cache()
-        logs.setup(self.logs)
-        return luigi.build(tasks, local_scheduler=True, workers=workers, detailed_summary=True)
-
-    def run_day(self, date: object) -> luigi.execution_summary.LuigiRunResult:
-        return self.run(ExtractEvents(date=date))
-
-    def command(
-        self, *arguments: str, cwd: Path = ROOT, timeout: float = 60, **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs a command as a process, with `python -m pipeline` before arguments that begin with a word of it."""
-        done = subprocess.run(
-            arguments, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=timeout, check=False
-        )
-        assert not leaks(done.stdout + done.stderr)
-        return done
-
-    def pipeline(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Runs `python -m pipeline ...` as a process."""
-        return self.command(sys.executable, "-m", "pipeline", *arguments, **options)
-
-    def logged(self) -> str:
-        """Returns everything that the log files hold."""
-        return "\n".join(path.read_text(encoding="utf-8") for path in sorted(self.logs.glob("*.log")))
-
-    def tree(self) -> dict[str, bytes]:
-        """Returns every file below the data folder, the locks left out."""
-        return {
-            str(path.relative_to(self.data)): path.read_bytes()
-            for path in sorted(self.data.rglob("*"))
-            if path.is_file() and ".locks" not in path.parts
-        }
-
-    def leftovers(self) -> list[Path]:
-        return list(self.layout.leftovers())
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import KEY, SECRET, leaks
 from processes import LUIGI, PIPELINE, background, luigid, wait_for
+from projects import KEY, SECRET, leaks
 
 from pipeline.export.download import fetch_day
 from pipeline.tasks.daily import parse_day

@@ -5,7 +5,7 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT
+from projects import ROOT
 
 import pipeline
 from pipeline import settings

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import KEY, SECRET
 from processes import ROOT, home
+from projects import KEY, SECRET
 
 from pipeline import dotenv
 from pipeline.errors import ConfigError, StorageError

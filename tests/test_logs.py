@@ -5,9 +5,9 @@ import logging
 import re
 
 import pytest
-from conftest import KEY, SECRET
 from loguru import logger
 from processes import LUIGI, ROOT
+from projects import KEY, SECRET
 
 from pipeline import logs, threads
 from pipeline.errors import ConfigError

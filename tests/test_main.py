@@ -6,8 +6,8 @@ import re
 import shutil
 
 import pytest
-from conftest import ROOT
 from processes import LUIGI, PIPELINE, home, luigi, terminal
+from projects import ROOT
 
 from pipeline import settings
 from pipeline.store import days

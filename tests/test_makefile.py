@@ -6,8 +6,8 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT
 from processes import make
+from projects import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 

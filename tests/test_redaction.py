@@ -8,7 +8,7 @@ import pickle
 import urllib.parse
 
 import pytest
-from conftest import KEY, SECRET, leaks
+from projects import KEY, SECRET, leaks
 
 from pipeline import logs
 from pipeline.redaction import Secret, redact, remember_pair

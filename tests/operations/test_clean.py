@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from conftest import ROOT
 from processes import PIPELINE, background, home, wait_for
+from projects import ROOT
 
 from pipeline.operations.clean import clean
 

@@ -3,8 +3,8 @@
 import datetime as dt
 
 import pytest
-from conftest import ROOT
 from processes import LUIGI, PIPELINE, luigid
+from projects import ROOT
 
 from pipeline.store import days
 

@@ -5,8 +5,8 @@ import re
 import shutil
 
 import pytest
-from conftest import ROOT
 from processes import luigi, make
+from projects import ROOT
 
 from pipeline.store import days
 

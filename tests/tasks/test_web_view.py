@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from conftest import KEY, SECRET, leaks
 from processes import PIPELINE, background, luigid, terminal, wait_for
+from projects import KEY, SECRET, leaks
 
 from pipeline.store import days
 from pipeline.tasks import DownloadExport
