@@ -90,7 +90,7 @@ class Bench:
         compare("A day's ZIP to JSON lines, counted (MB of JSON)", sides, amount, self._rounds)
 
     def _fetch(self, url: str, amount: float) -> None:
-        out = self._place / "day.zip"
+        out = self._out / "day.zip"
         address = f"{url}/api/2/export?start={DATE:%Y%m%d}T00&end={DATE:%Y%m%d}T23"
         curl = [
             "curl",
