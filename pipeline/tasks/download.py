@@ -9,7 +9,7 @@ from pipeline.export.progress import Report
 from pipeline.store import days
 from pipeline.store.manifest import EXPORTED
 from pipeline.tasks.daily import DailyTask
-from pipeline.text import count
+from pipeline.text import count, size
 
 
 class DownloadExport(DailyTask):
@@ -30,4 +30,5 @@ class DownloadExport(DailyTask):
         filled = sum(hour.status == EXPORTED for hour in record.hours)
         if not filled:
             logger.warning("an empty day: Amplitude has no events of it")
-        return f"{count(len(asked), 'window')}, {filled} of 24 hours with events"
+        stored = size(sum(window.bytes for window in asked))
+        return f"{count(len(asked), 'window')}, {stored}, {filled} of 24 hours with events"

@@ -1,12 +1,13 @@
 """The commands that run the chain: days through Luigi's own command line, so that `[retcode]` and luigi.cfg hold."""
 
 import datetime as dt
+from pathlib import Path
 
 from loguru import logger
 from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
-from pipeline import settings
+from pipeline import logs, settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
 from pipeline.tasks.daily import DailyTask
@@ -78,11 +79,7 @@ def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool)
     totals = [record.totals for day in done if (record := days.events_record(layout, day))]
     events = sum(total.events for total in totals)
     if missing:
-        where = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
-        logger.error(
-            "{} of {} days complete; {} not ({}). What went wrong, with tracebacks: {}/",
-            len(done), len(asked), len(missing), where, conf.logs_dir,
-        )  # fmt: skip
+        _say_missing(asked, missing, conf.logs_dir)
         return
     if len(asked) == 1:
         again = f" Nothing to do (make force DATE={asked[0]} does it again)." if unchanged else ""
@@ -95,4 +92,17 @@ def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool)
     logger.info(
         "{} days complete, {} of them empty: {}, {} of JSON lines in {}/",
         len(done), empty, count(events, "event"), stored, place,
+    )  # fmt: skip
+
+
+def _say_missing(asked: list[dt.date], missing: list[dt.date], logs_dir: Path) -> None:
+    if len(asked) == 1:
+        logger.error(
+            "{} is not complete. What happened, with tracebacks: {}", asked[0], logs.day_log(logs_dir, asked[0])
+        )
+        return
+    where = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
+    logger.error(
+        "{} of {} days complete; {} not ({}). What happened, with tracebacks: {}/",
+        len(asked) - len(missing), len(asked), len(missing), where, logs_dir,
     )  # fmt: skip
