@@ -28,7 +28,10 @@ endif
 help: ## Print what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.setup ## Make .venv from the locked requirements (PYTHON=python3.13 for another Python)
+setup: ## Make .venv from the locked requirements (PYTHON=python3.13 for another Python)
+	@if [ "$(origin PYTHON)" = "command line" ] && [ "$$($(PYTHON) -V)" != "$$($(BIN)/python -V 2>&1)" ]; then \
+	  rm -f .venv/.setup; fi
+	@$(MAKE) -s .venv/.setup && echo ".venv is ready: $$($(BIN)/python -V)"
 
 run: .venv/.setup ## One day to the end of the chain: DATE=YYYY-MM-DD, else yesterday (UTC)
 	@$(PIPELINE) run $(if $(GIVEN),--date "$$DATE")
@@ -79,7 +82,7 @@ lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another. Try: make setup PYTHON=python3.12" >&2; exit 2; }
 	@echo "Setting up .venv (once) ..." >&2
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 

@@ -101,11 +101,13 @@ class Bench:
             f"{KEY}:{SECRET}",
             "--output",
             str(out),
+            "--write-out",
+            "%{time_total}",
             address,
         ]
         env = {**self._env, "AMP_BASE_URL": url}
         sides = [
-            Side("curl, to a file", curl, self._clear, env, tells=False),
+            Side("curl, to a file", curl, self._clear, env),
             Side("ours, the fetch alone", self._side("fetch", str(DATE), str(out)), self._clear, env),
         ]
         compare("A day from loopback to a file (MB of ZIP)", sides, amount, self._rounds)

@@ -108,7 +108,14 @@ def _name_older(first: dt.date) -> None:
 def force(date: dt.date) -> int:
     """Does a day again and replaces it whole; the old stays readable until the new is whole."""
     settings.load_credentials()
-    days.ask_redo(Layout(settings.load().data_dir), _settled(date))
+    layout = Layout(settings.load().data_dir)
+    _settled(date)
+    with logs.about(date, "force"):
+        if days.redo_asked(layout, date) and locks.holder(layout.lock(date)):
+            logger.info("another process does it again just now: waiting for it")
+        else:
+            with locks.hold(layout.lock(date)):
+                days.ask_redo(layout, date)
     return runs.run(LAST, date, date)
 
 
@@ -122,7 +129,7 @@ def import_(date: dt.date, source: Path, *, replace: bool) -> int:
     layout = Layout(conf.data_dir)
     _settled(date)
     with logs.about(date, "import"), locks.hold(layout.lock(date)):
-        if days.is_exported(layout, date) and not replace:
+        if not replace and (days.is_exported(layout, date) or days.is_extracted(layout, date)):
             raise ConfigError(
                 f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
             )

@@ -8,6 +8,7 @@
     * TooLargeError     fetch the hour another way
     * RequestError      read the server's words
     * ArchiveError      look at what was put aside; run it again
+        * LimitError    raise the setting, if the archive is honest
     * StorageError      make room, or mend the permissions
 """
 
@@ -91,6 +92,10 @@ class ArchiveError(PipelineError):
 
     def __init__(self, what: str, todo: str = "Run it again to fetch it anew.") -> None:
         super().__init__(what, todo)
+
+
+class LimitError(ArchiveError):
+    """An archive is larger than a setting allows; it may be honest, and is left where it is."""
 
 
 class StorageError(PipelineError):

@@ -4,8 +4,10 @@ import configparser
 import dataclasses
 import difflib
 import functools
+import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,11 @@ class Credentials:
     key: Secret
     secret: Secret
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells one project's key from another's, and gives neither away."""
+        return hashlib.sha256(self.key.reveal().encode()).hexdigest()[:16]
+
 
 def variable(field: "dataclasses.Field[Any]") -> str:
     """Returns the environment variable of a setting."""
@@ -236,6 +243,11 @@ def _from_config(config: Any, section: str, name: str) -> tuple[str, str]:  # no
         raise ConfigError(f"{source} cannot be read", "Write % as %% there.") from None
 
 
+def _shown(text: str) -> str:
+    """Returns a value as it may be shown: without the password that an address can carry."""
+    return re.sub(r"//.*@", "//****@", text.strip())
+
+
 def _parsed(field: "dataclasses.Field[Any]", text: str, source: str) -> object:
     try:
         return field.metadata["parse"](text.strip())
@@ -244,7 +256,7 @@ def _parsed(field: "dataclasses.Field[Any]", text: str, source: str) -> object:
         if "invalid literal" in form or "could not convert" in form:
             form = "a whole number" if isinstance(field.default, int) else "a number"
         raise ConfigError(
-            f"{variable(field)} is {text.strip()!r}, from {source}", f"It takes {form}: {field.metadata['what']}."
+            f"{variable(field)} is {_shown(text)!r}, from {source}", f"It takes {form}: {field.metadata['what']}."
         ) from None
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import ParamSpec, TypeVar
 
+_TICK = 1.0  # seconds
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -33,7 +35,13 @@ def start(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     return future
 
 
-def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int, stop: threading.Event) -> Iterator[T]:
+def each(
+    work: Callable[[Item], T],
+    items: Iterable[Item],
+    at_once: int,
+    stop: threading.Event,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[T]:
     """Does work for each item, some at once, and yields the results as they come.
 
     Once one has failed no other is begun, and the failure is raised when the last thread has ended: none of them uses
@@ -44,6 +52,7 @@ def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int, stop: t
         items: Taken in order.
         at_once: How many threads work at the same time.
         stop: Set at the end, also where the caller goes away.
+        tick: Called each second in which none has ended.
 
     Yields:
         What the work returned, in the order in which it ended.
@@ -60,7 +69,9 @@ def each(work: Callable[[Item], T], items: Iterable[Item], at_once: int, stop: t
                     exhausted = True
             if not running:
                 return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, running = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
+            if not done:
+                tick()
             for future in done:
                 yield future.result()
     except Exception:

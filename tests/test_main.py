@@ -275,3 +275,34 @@ def test_settings_prints_the_table(project):
     done = project.pipeline("settings")
     assert done.stdout == settings.markdown_table() + "\n"
     assert all(line.count(" | ") == 3 for line in done.stdout.splitlines())
+
+
+def test_a_day_whose_zip_was_pruned_is_not_replaced_by_an_import_unasked(project, real_exports):
+    project.sandbox(exports=real_exports)
+    day = dt.date(2023, 2, 5)
+    project.run_day(day)
+    project.layout.raw_zip(day).unlink()
+    command = ("import", "--date", str(day), "--from", str(real_exports / "20230205T00_20230205T23.zip"))
+    refused = project.pipeline(*command)
+    assert refused.returncode == 40
+    assert "2023-02-05 is stored already" in refused.stderr
+    assert not project.layout.raw_zip(day).exists()
+    assert project.pipeline(*command, "--replace").returncode == 0
+
+
+def test_what_a_killed_run_left_of_a_complete_day_goes_with_the_next_run(project):
+    project.sandbox(events_per_hour=1)
+    day = dt.date(2026, 1, 15)
+    project.run_day(day)
+    for path in project.layout.staged(day):
+        path.mkdir()
+        (path / "leftover").touch()
+    assert project.pipeline("run", "--date", str(day)).returncode == 0
+    assert not project.leftovers()
+
+
+def test_a_password_in_an_address_is_not_shown(project):
+    done = project.pipeline("status", AMP_BASE_URL="https://someone:hunter2@amplitude.com")
+    assert done.returncode == 40
+    assert "hunter2" not in done.stdout + done.stderr + project.logged()
+    assert "https://****@amplitude.com" in done.stderr

@@ -9,7 +9,7 @@ import struct
 import zipfile
 from typing import IO
 
-from pipeline.errors import ArchiveError
+from pipeline.errors import ArchiveError, LimitError
 from pipeline.store.endrecord import read_end_record
 from pipeline.text import printable
 
@@ -46,7 +46,7 @@ def _listed(file: IO[bytes], max_entries: int) -> tuple[list[zipfile.ZipInfo], i
     except zipfile.BadZipFile as error:
         raise ArchiveError(str(error)) from None
     if entries > max_entries:
-        raise ArchiveError(
+        raise LimitError(
             f"its directory lists {entries} files",
             f"If it is honest, raise PIPELINE_MAX_ENTRIES (now {max_entries}), then run it again.",
         )

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import itertools
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
@@ -22,6 +23,7 @@ from pipeline.store.manifest import EMPTY, EXPORTED, ExportRecord, Hour
 from pipeline.store.paths import Layout
 
 _TELL_EVERY = 1.0  # seconds
+_NEAR = 7  # days whose refusals are remembered
 _ALMOST = 0.99  # what a guess may say at the most
 
 _admission = Admission()
@@ -72,7 +74,7 @@ def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord
     redo = days.redo_asked(layout, date)
     project = days.project(layout, date)
     _refuse_other_host(project, settings)
-    staging = Staging(layout, settings, date, redo, project)
+    staging = Staging(layout, settings, date, redo=redo, project=project, key=credentials.fingerprint)
     # One process at a time asks the API: together, cron and a backfill stay inside the project's allowance.
     with locks.hold(layout.lock("api")):
         staging.resume()
@@ -81,7 +83,7 @@ def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord
             client = Client(settings, credentials)
             try:
                 near = _near(layout, date)
-                fetch = _Fetch(client, settings, staging, date, report, expected=near[0] if near else 0)
+                fetch = _Fetch(client, settings, staging, date, report, expected=near[0][0] if near else 0)
                 fetch.run(windows.largest_size(near, settings.window_bytes), alone=alone)
             except CredentialsError:
                 _admission.refuse(settings, credentials)
@@ -177,9 +179,10 @@ class _Fetch:
         self._progress.set(share, f"window {there} of {of}")
 
 
-def _near(layout: Layout, date: dt.date) -> tuple[int, ExportRecord] | None:
-    """Returns the bytes and the record of the nearest stored day, or None."""
-    return next(((layout.raw_zip(day).stat().st_size, record) for day, record in days.nearest(layout, date)), None)
+def _near(layout: Layout, date: dt.date) -> list[tuple[int, ExportRecord]]:
+    """Returns the bytes and the records of the nearest stored days, the nearest first."""
+    found = itertools.islice(days.nearest(layout, date), _NEAR)
+    return [(layout.raw_zip(day).stat().st_size, record) for day, record in found]
 
 
 def _refuse_other_host(project: days.Project, settings: Settings) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 from loguru import logger
 
 from pipeline import __version__, threads
-from pipeline.errors import ArchiveError, TransientError, storage_errors
-from pipeline.export.archive import Archive, Member
+from pipeline.errors import ArchiveError, LimitError, StorageError, TransientError, storage_errors
+from pipeline.export.archive import Archive, Member, parse_name
+from pipeline.export.gunzip import Gunzip
 from pipeline.export.lines import LineCounter
 from pipeline.export.progress import Progress, Report
 from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine
 from pipeline.store.manifest import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.publish import make_dirs, publish_directory, staging, sync
+from pipeline.store.publish import make_dirs, publish_directory, remove, staging, sync
 
 
 def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsRecord:
@@ -35,23 +36,28 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
 
     Raises:
         ArchiveError: The ZIP is damaged or hostile; it is put aside, so that the next run fetches it.
-        StorageError: The disk refused; what stood there stands.
+        LimitError: It is larger than the settings allow; it stays where it is.
+        StorageError: The disk refused, or a foreign file is in the way; what stood there stands.
     """
     layout = Layout(settings.data_dir)
     zip_path, part, final = layout.raw_zip(date), layout.events_part(date), layout.events_dir(date)
     with storage_errors(part):
         make_dirs(part.parent)
+        _refuse_foreign(final)
         try:
             with staging(part):
                 part.mkdir()
                 record = write_events(zip_path, date, part, settings, report, durable=True)
                 _write_marker(part / SUCCESS, record)
+        except LimitError as error:
+            raise LimitError(f"{zip_path}: {error.what}", error.todo) from None
         except ArchiveError as error:
             kept = quarantine.put_aside(layout, date, zip_path, error.what)
             raise ArchiveError(f"{zip_path}: {error.what}; it is kept as {kept}", error.todo) from None
         _tell_replacement(days.events_record(layout, date), record)
         publish_directory(part, final)
         days.clear_redo(layout, date, record.redo)
+        remove(layout.windows_dir(date))  # a run that was killed once its ZIP was published left them
     return record
 
 
@@ -99,24 +105,28 @@ class _Extraction:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._bytes = 0
+        self._begun: list[Gunzip] = []
 
     def run(self, members: list[Member], progress: Progress) -> list[EventsFile]:
         """Writes the members' files; returns them by hour and part."""
         self._progress = progress
         total = sum(member.bytes for member in members)
         files: list[EventsFile] = []
-        done = 0
-        sizes = {member.file_name: member.bytes for member in members}
+
+        def tell() -> None:
+            share = sum(gunzip.read for gunzip in list(self._begun)) / total
+            progress.set(share, f"file {len(files)} of {len(members)}")
+
         # The largest first: none is left to run alone at the end.
         largest_first = sorted(members, key=lambda member: -member.bytes)
-        for file in threads.each(self._write, largest_first, self._settings.gunzip_threads, self._stop):
+        for file in threads.each(self._write, largest_first, self._settings.gunzip_threads, self._stop, tell):
             files.append(file)
-            done += sizes[file.name]
-            progress.set(done / total, f"file {len(files)} of {len(members)}")
+            tell()
         return sorted(files, key=lambda file: (file.hour, file.part))
 
     def _write(self, member: Member) -> EventsFile:
         gunzip, pieces = self._archive.json(member)
+        self._begun.append(gunzip)
         counter = LineCounter()
         file = os.open(self._directory / member.file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
@@ -147,7 +157,7 @@ class _Extraction:
         with self._lock:
             self._bytes += size
         if self._bytes > self._settings.max_day_bytes:
-            raise ArchiveError(
+            raise LimitError(
                 f"its files become more than {self._settings.max_day_bytes} bytes",
                 "If it is honest, raise PIPELINE_MAX_DAY_BYTES, then run it again.",
             )
@@ -188,6 +198,17 @@ def _record(export: ExportRecord, files: list[EventsFile], ref: ExportRef, began
         pipeline=__version__,
         seconds={"extract": round(time.monotonic() - began, 3)},
     )
+
+
+def _refuse_foreign(directory: Path) -> None:
+    """Refuses to replace a directory into which somebody put a file of his own; hidden ones are the system's."""
+    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+        ours = path.name == SUCCESS or parse_name(f"{path.name.partition('_')[0]}/{path.name}.gz")
+        if not ours and not path.name.startswith("."):
+            raise StorageError(
+                f"{path} is no file of this pipeline, and the directory is replaced whole",
+                "Move it elsewhere, then run it again.",
+            )
 
 
 def _write_marker(path: Path, record: EventsRecord) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from isal import igzip_lib, isal_zlib
 
-from pipeline.errors import ArchiveError
+from pipeline.errors import ArchiveError, LimitError
 from pipeline.text import printable
 
 PIECE = 1 << 20
@@ -17,6 +17,7 @@ class Gunzip:
     """Gunzips one member of an export, piece by piece, and checks CRC, length and end of each gzip in it.
 
     Attributes:
+        read: Bytes of gzip so far.
         bytes: Bytes of JSON so far.
         crc32: After the end, the CRC-32 of the whole JSON: the gzip's own, checked.
     """
@@ -24,6 +25,7 @@ class Gunzip:
     def __init__(self, name: str, stored: int, most_bytes: int, most_ratio: int) -> None:
         self._name = printable(name)
         self._cap = min(most_bytes, stored * most_ratio + _FREE)
+        self.read = 0
         self.bytes = 0
         self.crc32 = 0
 
@@ -44,6 +46,7 @@ class Gunzip:
         seen = False
         for piece in stored:
             rest = piece
+            self.read += len(piece)
             while rest or (member and not member.needs_input):
                 if member is None:
                     rest = rest.lstrip(b"\0") if seen else rest
@@ -70,7 +73,7 @@ class Gunzip:
             raise ArchiveError(f"{self._name}: the gzip is damaged ({error})") from None
         self.bytes += len(out)
         if self.bytes > self._cap:
-            raise ArchiveError(
+            raise LimitError(
                 f"{self._name}: the gzip becomes more than {self._cap} bytes",
                 "If it is honest, raise PIPELINE_MAX_RATIO or PIPELINE_MAX_MEMBER_BYTES, then run it again.",
             )

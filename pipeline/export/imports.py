@@ -10,7 +10,7 @@ from isal import isal_zlib
 from loguru import logger
 
 from pipeline import __version__
-from pipeline.errors import ArchiveError, ConfigError, NotReadyError, storage_errors
+from pipeline.errors import ArchiveError, ConfigError, LimitError, NotReadyError, storage_errors
 from pipeline.export.archive import READ, Archive, parse_name
 from pipeline.export.gunzip import Gunzip
 from pipeline.export.merge import Source, publish_day
@@ -175,6 +175,6 @@ def _warn_of_gaps(present: set[int]) -> None:
 
 
 def _refused(path: Path, error: ArchiveError) -> ArchiveError:
-    # Fetching it anew is a download's way; what else is advised, a limit to raise, holds here too.
-    todo = "Get the file anew, then import it again." if error.todo == ArchiveError("").todo else error.todo
-    return ArchiveError(f"{path}: {error.what}", todo)
+    if isinstance(error, LimitError):
+        return LimitError(f"{path}: {error.what}", error.todo)
+    return ArchiveError(f"{path}: {error.what}", "Get the file anew, then import it again.")

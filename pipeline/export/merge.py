@@ -16,7 +16,7 @@ from pipeline.store.manifest import EXPORT_RECORD, ExportRecord
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, publish_file, staging
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same members make the same ZIP, whenever it is written
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # no member's bytes depend on when the ZIP is written
 
 
 @dataclasses.dataclass(frozen=True)

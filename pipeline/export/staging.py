@@ -20,6 +20,7 @@ class _Staged(msgspec.Struct, kw_only=True, frozen=True):
     """What stands beside a window's ZIP: its answer, and what it was an answer to."""
 
     host: str
+    key: str
     redo: str | None
     window: manifest.Window
 
@@ -28,13 +29,14 @@ class Staging:
     """The windows of one day, in a hidden folder beside its final ZIP."""
 
     def __init__(
-        self, layout: Layout, settings: Settings, date: dt.date, redo: str | None, project: days.Project
+        self, layout: Layout, settings: Settings, date: dt.date, *, redo: str | None, project: days.Project, key: str
     ) -> None:
         self._layout = layout
         self._settings = settings
         self._date = date
         self._redo = redo
         self._project = project
+        self._key = key
         self._folder = layout.windows_dir(date)
         self._app: int | None = None
         self._answered: dict[windows.Window, manifest.Window] = {}
@@ -86,7 +88,7 @@ class Staging:
         """Keeps an answer: with its verified ZIP, as empty, or as a refusal to be remembered."""
         if answer.status == 200:  # noqa: PLR2004
             self.part(window).replace(self.zip(window))
-        record = _Staged(host=self._settings.host, redo=self._redo, window=answer)
+        record = _Staged(host=self._settings.host, key=self._key, redo=self._redo, window=answer)
         part = self._folder / f"{window.name}.json.part"
         part.write_bytes(manifest.encode(record))
         part.replace(self._folder / f"{window.name}.json")
@@ -138,5 +140,10 @@ class Staging:
             )
 
     def _refuse_outdated(self, staged: _Staged, window: windows.Window, path: Path) -> None:
-        if (staged.host, staged.redo, window.name) != (self._settings.host, self._redo, path.stem):
+        if (staged.host, staged.key, staged.redo, window.name) != (
+            self._settings.host,
+            self._key,
+            self._redo,
+            path.stem,
+        ):
             raise ArchiveError("it answers another request")

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import tenacity
 from loguru import logger
 
-from pipeline.errors import ArchiveError, PipelineError, TooLargeError, TransientError
+from pipeline.errors import ArchiveError, LimitError, PipelineError, TooLargeError, TransientError
 from pipeline.export.client import Answer, Client
 from pipeline.export.staging import Staging
 from pipeline.export.windows import Window
@@ -107,7 +107,7 @@ class Tries:
         part = self._staging.part(window)
         if isinstance(error, ArchiveError) and part.is_file():
             kept = self._staging.put_aside(window, error.what)
-            return ArchiveError(f"{what}; the ZIP is kept as {kept}", todo)
+            return type(error)(f"{what}; the ZIP is kept as {kept}", todo)
         if run.timeouts and len(window.hours) == 1:
             todo = (
                 f"{todo} If it stays so, bring the hour by Amplitude's S3 export, then"
@@ -115,8 +115,8 @@ class Tries:
             )
         return type(error)(what, todo)
 
-    def _goes_on(self, _: BaseException) -> bool:
-        return not self._stop.is_set()
+    def _goes_on(self, error: BaseException) -> bool:
+        return not (self._stop.is_set() or isinstance(error, LimitError))
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.store.manifest import ExportRecord
 
@@ -45,20 +45,22 @@ def halved(size: int) -> int:
     return next((smaller for smaller in SIZES if smaller < size), 0)
 
 
-def largest_size(near: tuple[int, ExportRecord] | None, window_bytes: int) -> int:
+def largest_size(near: Sequence[tuple[int, ExportRecord]], window_bytes: int) -> int:
     """Chooses the hours of a day's windows.
 
     Args:
-        near: Bytes of the nearest stored day's ZIP and its record, or None where nothing is stored.
+        near: Bytes of ZIP and record of the nearest stored days, the nearest first.
         window_bytes: What a window is meant to stay under.
 
     Returns:
-        The largest size that keeps that day's bytes under the limit, and below what was refused that day.
+        The largest size that keeps the nearest day's bytes under the limit, and below what was refused on those days:
+        a day that was asked for in small windows says nothing of larger ones.
     """
-    if near is None:
+    if not near:
         return UNKNOWN_SIZE
-    day_bytes, record = near
-    refused = min((w.last - w.first + 1 for w in record.windows if w.status in REFUSED), default=HOURS + 1)
+    day_bytes = near[0][0]
+    sizes = [w.last - w.first + 1 for _, record in near for w in record.windows if w.status in REFUSED]
+    refused = min(sizes, default=HOURS + 1)
     fitting = (size for size in SIZES if size < refused and day_bytes * size / HOURS <= window_bytes)
     return next(fitting, 1)
 
@@ -68,16 +70,17 @@ def cut(hours: Iterable[int], size: int) -> list[Window]:
 
     Args:
         hours: Hours of the day, in any order.
-        size: The most hours that a window has; windows begin at its multiples.
+        size: The most hours that a window has.
 
     Returns:
-        The windows, in order.
+        The windows, in order; each has one of SIZES, and begins at a multiple of it.
     """
-    windows: list[Window] = []
-    for hour in sorted(set(hours)):
-        before = windows[-1] if windows else None
-        if before and before.last == hour - 1 and hour % size:
-            windows[-1] = Window(before.first, hour)
-        else:
-            windows.append(Window(hour, hour))
-    return windows
+    left = set(hours)
+    found: list[Window] = []
+    for hour in sorted(left):
+        if hour in left:
+            fitting = (s for s in SIZES if s <= size and hour % s == 0 and left.issuperset(range(hour, hour + s)))
+            window = Window(hour, hour + next(fitting, 1) - 1)
+            left.difference_update(window.hours)
+            found.append(window)
+    return found

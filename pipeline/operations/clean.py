@@ -43,5 +43,6 @@ def _found(layout: Layout, home: Path) -> Iterator[Path]:
     yield from layout.leftovers()
     for name in _CACHES:
         yield home / name
+    yield from sorted((home / "data").glob("bench-*"))
     for folder in ("pipeline", "tests", "bench"):
         yield from (home / folder).rglob("__pycache__")

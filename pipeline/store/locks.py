@@ -29,8 +29,10 @@ def hold(path: Path) -> Iterator[None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not _taken(file):
-            logger.info("{} is in use by {}: waiting for it", path.name, _holder(file))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            name = "the Export API" if path.name == "api" else path.name
+            logger.info("{} is in use by {}: waiting for it", name, _holder(file))
+            with storage_errors(path):
+                fcntl.flock(file, fcntl.LOCK_EX)
         now = dt.datetime.now(dt.UTC)
         os.ftruncate(file, 0)
         os.pwrite(file, f"process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)

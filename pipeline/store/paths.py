@@ -43,6 +43,11 @@ class Layout:
         """Returns where the directory is staged, beside its final place."""
         return self.root / "events" / f".{date}.tmp"
 
+    def staged(self, date: dt.date) -> list[Path]:
+        """Returns every place where something of a day is staged."""
+        part = self.events_part(date)
+        return [self.raw_part(date), self.windows_dir(date), part, part.with_suffix(".old.tmp")]
+
     def lock(self, name: dt.date | str) -> Path:
         """Returns the lock of a day, or of something else by name."""
         return self.root / ".locks" / str(name)

@@ -95,13 +95,26 @@ class DailyTask(MixinNaiveBulkComplete, luigi.Task):
         return html.escape(redact(logs.plain(exception)))
 
 
+_MOVED = ("Unfulfilled depend", "Task finished running, but complete() is still returning false")
+
+
+def _words(error: BaseException) -> str:
+    """Returns what a failure says to people; two of Luigi's own mean that the ground moved under the run."""
+    if str(error).startswith(_MOVED):
+        return (
+            "the day was asked for anew (make force), or files of it were taken away, while it ran."
+            " Run it again: what is whole is kept."
+        )
+    return logs.plain(error)
+
+
 _said: dict[str, dt.date | None] = {}
 
 
 def _say(task: luigi.Task, error: BaseException) -> None:
     if isinstance(error, RPCError):  # it ends the run, and is said there
         return
-    text, date = logs.plain(error), getattr(task, "date", None)
+    text, date = _words(error), getattr(task, "date", None)
     # A wrong key fails each day of a range in the same words: once is enough to read them.
     first = _said.setdefault(text, date)
     with logs.about(date or "", task.task_family):

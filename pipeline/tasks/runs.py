@@ -8,13 +8,21 @@ from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
 from pipeline import logs, settings
-from pipeline.store import days
+from pipeline.errors import storage_errors
+from pipeline.store import days, locks
 from pipeline.store.paths import Layout
+from pipeline.store.publish import remove
 from pipeline.tasks.daily import DailyTask
 from pipeline.text import count, size
 
-NOTHING_RUN = 40
-"""Luigi's status for an exception that no task handles; a wrong setting gives it too."""
+ALREADY_RUNNING, NOT_RUN, NOTHING_RUN = 10, 25, 40
+"""Luigi's statuses, as luigi.cfg has them; the last is of an exception that no task handles, and of a wrong setting."""
+
+_ALONE = {
+    ALREADY_RUNNING: "another run has it: waiting for it, without the web view",
+    NOT_RUN: "another run asks the API: waiting for it, without the web view",
+    NOTHING_RUN: "the run broke off (is luigid there?): going on without the web view",
+}
 
 _CHUNK = 366  # days in one call of Luigi, whose scheduler takes time by the square of its tasks
 
@@ -37,6 +45,7 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """
     asked = dates(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
+    _clear_leftovers(set(asked) - set(todo))
     if len(asked) > 1:
         logger.info("{} days, {} to {}: {} to do", len(asked), first, last, len(todo) or "nothing")
     status = 0
@@ -48,6 +57,16 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     return status or (NOTHING_RUN if missing else 0)
 
 
+def _clear_leftovers(done: set[dt.date]) -> None:
+    """Removes what a run left that was killed after its last step, or that an import made needless."""
+    layout = Layout(settings.load().data_dir)
+    for day in sorted(done):
+        if any(path.exists() for path in layout.staged(day)):
+            with locks.hold(layout.lock(day)), storage_errors(layout.root):
+                for path in layout.staged(day):
+                    remove(path)
+
+
 def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """Runs Luigi's command line; RangeDaily's own `stop` is exclusive."""
     task = str(last_task.task_family)
@@ -57,9 +76,9 @@ def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
         stop = last + dt.timedelta(days=1)
         arguments = ["RangeDaily", "--of", task, "--start", str(first), "--stop", str(stop)]
     status = _call(arguments)
-    if status == NOTHING_RUN and not core().local_scheduler:
-        # The days that are complete by now ask for nothing.
-        logger.warning("luigid does not answer: going on without the web view")
+    if status in _ALONE and not core().local_scheduler:
+        # luigid refuses where our own locks wait; the days that are complete by now ask for nothing.
+        logger.warning(_ALONE[status])
         status = _call([*arguments, "--local-scheduler"])
     return status
 

@@ -23,7 +23,8 @@ def install() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _end)
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup, or a script's background
+            signal.signal(signum, _end)
     sys.excepthook = _one_line
 
 

@@ -15,7 +15,7 @@ from archives import APP, DAY, day_zip, export, name, write, zipped
 from luigi import LuigiStatusCode
 
 from pipeline import __version__
-from pipeline.errors import ArchiveError, StorageError
+from pipeline.errors import ArchiveError, LimitError, StorageError
 from pipeline.export.archive import Archive
 from pipeline.export.extract import extract_day, write_events
 from pipeline.settings import Settings
@@ -121,12 +121,11 @@ DAMAGED = {
     "P3_0_bytes": (b"", "0 bytes are no gzip"),
     "P4_plain_json": (b'{"plain":"json"}\n', "gzip is damaged"),
     "P6_junk_behind": (zipped(b"{}\n") + b"junk" * 9, "gzip is damaged"),
-    "A20_bomb": (zipped(bytes(20_000_000)), "becomes more than"),
 }
 
 
 @pytest.mark.parametrize(("data", "words"), DAMAGED.values(), ids=DAMAGED)
-def test_P1_P2_P3_P4_P6_A20_of_a_damaged_day_nothing_is_published_and_its_zip_is_put_aside(layout, data, words):
+def test_P1_P2_P3_P4_P6_of_a_damaged_day_nothing_is_published_and_its_zip_is_put_aside(layout, data, words):
     good = {name(n % 24, n): zipped(b"{}\n" * 50_000) for n in range(1, 30)}
     bad = day_zip(layout, {**good, name(0): data}).read_bytes()
     with pytest.raises(ArchiveError, match=words) as error:
@@ -138,6 +137,37 @@ def test_P1_P2_P3_P4_P6_A20_of_a_damaged_day_nothing_is_published_and_its_zip_is
     assert words in reason.read_text()
     assert set(tree(layout.root)) == {str(path.relative_to(layout.root)) for path in (kept, reason)}
     assert layout.dates() == []
+
+
+def test_A20_a_bomb_is_not_published_and_stays_where_it_is_for_it_may_be_honest(layout):
+    day_zip(layout, {name(0): zipped(bytes(20_000_000))})
+    before = tree(layout.root)
+    with pytest.raises(LimitError, match=r"becomes more than .* raise PIPELINE_MAX_RATIO"):
+        extract(layout)
+    assert tree(layout.root) == before
+    assert extract(layout, max_ratio=2000).totals.bytes == 20_000_000
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_of_somebody_elses_is_never_replaced(layout, whole):
+    day_zip(layout, {name(0): zipped(b"{}\n")})
+    extract(layout)
+    note = write(layout.events_dir(DAY) / "notes.txt", b"mine")
+    write(layout.events_dir(DAY) / ".DS_Store", b"the system's")
+    if not whole:
+        layout.events_marker(DAY).unlink()
+    with pytest.raises(StorageError, match=r"notes.txt is no file of this pipeline.* Move it elsewhere"):
+        extract(layout)
+    assert note.read_bytes() == b"mine"
+    note.unlink()
+    assert extract(layout).totals.events == 1
+
+
+def test_the_share_grows_while_one_large_member_runs(layout):
+    day_zip(layout, {name(0): zipped(b"{}\n" * 150_000_000)})
+    told = []
+    extract_day(DAY, Settings(data_dir=layout.root, max_ratio=5000), lambda share, text: told.append((share, text)))
+    assert any(0 < share < 1 and text.startswith("file 0 of 1, ") for share, text in told)
 
 
 @pytest.mark.parametrize("attempt", range(5))

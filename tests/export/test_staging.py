@@ -7,7 +7,7 @@ import pytest
 from archives import export, name, write, zipped
 from asking import DAY, NEXT, SIX_HOURS, answers, asked, assert_whole, cut_of, failure, fetch
 
-from pipeline.errors import ArchiveError, ConfigError, TooLargeError, TransientError
+from pipeline.errors import ArchiveError, ConfigError, LimitError, TooLargeError, TransientError
 from pipeline.export import download
 from pipeline.export.admission import Admission
 from pipeline.export.staging import _Staged
@@ -140,7 +140,7 @@ def test_H5_a_refused_window_is_remembered(project):
 def test_when_all_is_staged_nothing_is_asked_and_nothing_is_known_of_the_credentials(project, monkeypatch):
     sandbox = project.sandbox()
     project.set(PIPELINE_MAX_ENTRIES=20)  # enough for a window, not for the day
-    assert "PIPELINE_MAX_ENTRIES" in failure(project, ArchiveError)
+    assert "PIPELINE_MAX_ENTRIES" in failure(project, LimitError)
     project.unset("PIPELINE_MAX_ENTRIES")
     sandbox.requests.clear()
     admission = Admission()
@@ -237,3 +237,16 @@ def test_H25_an_answer_above_the_cap_is_halved_and_leaves_nothing(project):
     assert "larger than 1000000 bytes" in said
     assert "AMP_MAX_WINDOW_BYTES" in said
     assert not [path for path in project.layout.windows_dir(DAY).iterdir() if path.suffix != ".json"]
+
+
+def test_hours_that_another_projects_keys_found_empty_are_asked_for_again(project, tmp_path):
+    (tmp_path / "none").mkdir()
+    empty = project.sandbox(exports=tmp_path / "none", faults=["status:503,hour=23"])
+    failure(project, TransientError)
+    assert "00-05" in asked(empty)
+    full = project.sandbox(key="canary-key-of-b")
+    project.set(AMP_API_KEY="canary-key-of-b")
+    record = fetch(project)
+    assert asked(full) == SIX_HOURS
+    assert {hour.status for hour in record.hours} == {"exported", "empty"}
+    assert_whole(project)

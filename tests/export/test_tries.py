@@ -218,3 +218,13 @@ def test_the_record_tells_how_each_window_went(project):
     assert all(0 <= window.seconds < 60 for window in record.windows)
     assert [hour.hour for hour in record.hours if hour.status == "empty"] == [3, 4, 18, 19, 20]
     assert (record.host, record.source, record.redo) == ("loopback", "api", None)
+
+
+def test_what_was_refused_is_not_asked_for_again_every_second_day(project):
+    sandbox = project.sandbox(faults=["status:400,over=3"])
+    counts = []
+    for number in range(4):
+        day = DAY + dt.timedelta(days=number)
+        fetch(project, day)
+        counts.append(len(asked(sandbox, day)))
+    assert counts == [9, 8, 8, 8]

@@ -42,8 +42,8 @@ def test_cut_leaves_no_hour_out_and_gives_none_twice(size):
     ]:
         windows = cut(dice.sample(sorted(hours), len(hours)), size)
         assert [hour for window in windows for hour in window.hours] == sorted(hours)
-        assert all(len(window.hours) <= size for window in windows)
-        assert all(window.first // size == window.last // size for window in windows)
+        assert all(len(window.hours) in SIZES and len(window.hours) <= size for window in windows)
+        assert all(window.first % len(window.hours) == 0 for window in windows)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -51,8 +51,11 @@ def test_cut_of_a_day_is_as_few_windows_as_can_be(size):
     assert len(cut(range(24), size)) == 24 // size
 
 
-def test_cut_joins_only_neighbours():
-    assert cut([5, 1, 0, 7, 6, 23], 6) == [Window(0, 1), Window(5, 5), Window(6, 7), Window(23, 23)]
+def test_cut_joins_only_neighbours_to_a_size_that_there_is():
+    assert cut([3, 4, 5, 1, 0, 7, 6, 23], 6) == [
+        Window(0, 0), Window(1, 1), Window(3, 5), Window(6, 6), Window(7, 7), Window(23, 23),
+    ]  # fmt: skip
+    assert cut(range(6, 24), 24) == [Window(6, 11), Window(12, 23)]
 
 
 def test_a_size_is_halved_down_to_one_hour_and_then_no_more():
@@ -65,21 +68,25 @@ def test_a_size_is_halved_down_to_one_hour_and_then_no_more():
      (512 * MB + 1, 1), (10**12, 1)],
 )  # fmt: skip
 def test_the_size_is_the_largest_that_the_nearest_day_puts_under_window_bytes(day_bytes, size):
-    assert largest_size((day_bytes, record()), 64 * MB) == size
+    assert largest_size([(day_bytes, record())], 64 * MB) == size
 
 
 @pytest.mark.parametrize("status", [400, 413, 504])
 @pytest.mark.parametrize(("refused", "size"), [([24], 12), ([24, 12], 6), ([12, 24], 6), ([6], 3), ([3], 1), ([1], 1)])
 def test_the_size_is_below_what_was_refused_that_day(refused, size, status):
-    assert largest_size((1, record(*((hours, status) for hours in refused))), 64 * MB) == size
+    assert largest_size([(1, record(*((hours, status) for hours in refused)))], 64 * MB) == size
+
+
+def test_what_was_refused_on_a_day_near_by_holds_too_and_the_nearest_day_says_the_bytes():
+    assert largest_size([(1, record((6, 200))), (10**12, record((24, 400), (12, 400)))], 64 * MB) == 6
 
 
 def test_an_answer_or_an_empty_window_limits_nothing():
-    assert largest_size((1, record((6, 200), (3, 404))), 64 * MB) == 24
+    assert largest_size([(1, record((6, 200), (3, 404)))], 64 * MB) == 24
 
 
 def test_while_nothing_is_stored_a_window_has_six_hours():
-    assert largest_size(None, 1) == largest_size(None, 10**12) == UNKNOWN_SIZE == 6
+    assert largest_size([], 1) == largest_size([], 10**12) == UNKNOWN_SIZE == 6
 
 
 @pytest.mark.parametrize("size", [24, 12, 6, 3, 1])
@@ -93,7 +100,7 @@ def test_a_run_takes_the_size_from_the_stored_days_bytes(project, size):
     assert sorted(asked(sandbox)) == cut_of(size)
 
 
-def test_a_run_judges_by_the_nearest_day_and_by_what_was_refused_then(project):
+def test_a_run_judges_by_the_nearest_day_and_by_what_was_refused_near_it(project):
     sandbox = project.sandbox(faults=["status:400,over=1"])
     fetch(project, dt.date(2026, 1, 1))
     sandbox.faults.clear()
@@ -103,8 +110,8 @@ def test_a_run_judges_by_the_nearest_day_and_by_what_was_refused_then(project):
     assert ("00-02", 400, 1) in answers(days_before)
     fetch(project, near)
     assert len(asked(sandbox, near)) == 24
-    fetch(project, far)  # the nearest is the 3rd now, of which nothing was refused
-    assert asked(sandbox, far) == ["00-23"]
+    fetch(project, far)  # the nearest is the 3rd now, which was asked in small windows for the 1st's sake
+    assert len(asked(sandbox, far)) == 24
 
 
 @pytest.mark.parametrize(

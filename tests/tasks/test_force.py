@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from processes import LUIGI, PIPELINE, luigid
+from processes import LUIGI, PIPELINE, background, luigid, wait_for
 from projects import ROOT
 
 from pipeline.store import days
@@ -109,3 +109,18 @@ def test_a_newer_zip_reaches_the_events_also_when_a_run_stopped_between_the_two(
     assert project.pipeline("run", "--date", str(DAY)).returncode == 0
     assert days.export_record(project.layout, DAY).id == days.events_record(project.layout, DAY).export.id
     assert not project.layout.redo(DAY).exists()
+
+
+def test_a_force_during_a_run_waits_and_the_run_says_what_happened(project):
+    sandbox = project.sandbox(faults=["wait:2,times=1"], events_per_hour=3)
+    with background(*again(1)) as first:
+        wait_for(lambda: sandbox.requests)
+        with background(*PIPELINE, "force", "--date", str(DAY)) as second:
+            said = [process.communicate(timeout=60)[1] for process in (first, second)]
+        assert second.returncode == 0, said
+        assert first.returncode in (0, 30)
+    assert "defect" not in said[0]
+    assert f"{DAY} is in use by process {first.pid}" in said[1]
+    assert days.is_extracted(project.layout, DAY)
+    assert days.redo_asked(project.layout, DAY) is None
+    assert not project.leftovers()

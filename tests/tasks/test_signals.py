@@ -79,3 +79,12 @@ def test_K16_a_killed_holder_leaves_no_lock(project):
     assert done.returncode == 0
     assert "waiting" not in done.stderr
     assert not project.leftovers()
+
+
+def test_K9_nohup_protects_a_run_from_the_end_of_its_terminal(project):
+    sandbox = project.sandbox(faults=["wait:1,times=1"])
+    with background("nohup", *RUN) as run:
+        wait_for(lambda: sandbox.requests)
+        run.send_signal(signal.SIGHUP)
+        run.communicate(timeout=30)
+        assert run.returncode == 0

@@ -179,3 +179,18 @@ def test_no_bar_without_a_terminal(project):
     done = project.command(*RUN)
     assert BAR not in done.stderr + done.stdout
     assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_K14_two_runs_that_report_to_one_luigid_wait_for_each_other(project, tmp_path):
+    sandbox = project.sandbox(faults=["wait:2,times=1"])
+    with luigid(tmp_path) as daemon:
+        project.set(LUIGI_CONFIG_PATH=daemon.overlay)
+        other = (*PIPELINE, "run", "--date", "2026-01-16")
+        with background(*PIPELINE, "run", "--date", str(DAY)) as first:
+            wait_for(lambda: sandbox.requests)
+            with background(*PIPELINE, "run", "--date", str(DAY)) as second, background(*other) as third:
+                said = [process.communicate(timeout=60)[1] for process in (first, second, third)]
+            assert [process.returncode for process in (first, second, third)] == [0, 0, 0], said
+    assert "waiting for it, without the web view" in said[1]
+    assert "waiting for it, without the web view" in said[2]
+    assert len({(request.start, request.end) for request in sandbox.requests}) == len(sandbox.requests)
