@@ -52,6 +52,7 @@ status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
+	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"
 	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$$PORT"
 
 demo: .venv/.setup ## The whole chain on the sandbox, without an account, in folders of its own

@@ -1,6 +1,7 @@
 """The command line behind the Makefile: `python -m pipeline --help`."""
 
 import datetime as dt
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,41 @@ from pipeline.store.manifest import EXPORTED
 from pipeline.store.paths import Layout
 from pipeline.tasks import LAST, runs, signals
 from pipeline.tasks.daily import parse_day
+from pipeline.text import count
 
 TASK_FAILED, NOT_RUN, USAGE = 30, 25, 2
 """Luigi's statuses, as luigi.cfg has them, and the shell's for wrong arguments."""
 
 
 class Day(click.ParamType[dt.date]):
-    """A UTC day as an argument: YYYY-MM-DD."""
+    """A UTC day as an argument: YYYY-MM-DD; it goes by the name that make gives it."""
 
     name = "day"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:  # noqa: ANN401, D102
+    def __init__(self, variable: str, usage: str) -> None:
+        self._variable = variable
+        self._usage = usage
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:  # noqa: ANN401, ARG002, D102
+        if isinstance(value, dt.date):
+            return value
+        if not value:
+            raise click.UsageError(f"{self._variable} is missing. Type: {self._usage}")
         try:
-            return value if isinstance(value, dt.date) else parse_day(value)
+            return parse_day(value)
         except ConfigError as error:
-            self.fail(f"{error}", param, ctx)
+            raise click.UsageError(f"{self._variable}: {error}") from None
+
+
+RANGE = "make range FROM=2026-11-01 TO=2026-11-22"
+IMPORT = "make import DATE=2026-11-22 FROM=export.zip"
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # The reader of a pipe (head) has seen enough: to rich that is a failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
 
 
 def _settled(date: dt.date) -> dt.date:
@@ -61,7 +82,7 @@ def cli(ctx: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--date", type=Day(), help="The day, UTC; yesterday unless given.")
+@click.option("--date", type=Day("DATE", "make run DATE=2026-11-22"), help="The day, UTC; yesterday unless given.")
 def run(date: dt.date | None) -> int:
     """Does one day to the end of the chain."""
     day = _settled(date or dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
@@ -69,8 +90,8 @@ def run(date: dt.date | None) -> int:
 
 
 @cli.command("range")
-@click.option("--from", "first", type=Day(), required=True, help="The first day, UTC.")
-@click.option("--to", "last", type=Day(), required=True, help="The last day, included.")
+@click.option("--from", "first", type=Day("FROM", RANGE), required=True, help="The first day, UTC.")
+@click.option("--to", "last", type=Day("TO", RANGE), required=True, help="The last day, included.")
 def range_(first: dt.date, last: dt.date) -> int:
     """Does every missing day of a range, the oldest first."""
     if first > last:
@@ -97,14 +118,18 @@ def _name_older(first: dt.date) -> None:
         older = runs.dates(stored[0], first - dt.timedelta(days=1))
         missing = [day for day in older if not LAST(date=day).complete()]
         if missing:
-            logger.warning(
-                "{} older days are missing, from {} on: make range FROM={} TO={}",
-                len(missing), missing[0], missing[0], missing[-1],
-            )  # fmt: skip
+            text = (
+                f"{count(len(missing), 'older day')} between {missing[0]} and {missing[-1]} missing:"
+                f" make range FROM={missing[0]} TO={missing[-1]}"
+            )
+            logger.warning(text)
+            if not sys.stderr.isatty():
+                # Cron is to mail it: a machine that was off for longer than DAYS would keep the hole for ever.
+                click.echo(text, err=True)
 
 
 @cli.command()
-@click.option("--date", type=Day(), required=True, help="The day, UTC.")
+@click.option("--date", type=Day("DATE", "make force DATE=2026-11-22"), required=True, help="The day, UTC.")
 def force(date: dt.date) -> int:
     """Does a day again and replaces it whole; the old stays readable until the new is whole."""
     settings.load_credentials()
@@ -120,11 +145,13 @@ def force(date: dt.date) -> int:
 
 
 @cli.command("import")
-@click.option("--date", type=Day(), required=True, help="The day, UTC.")
-@click.option("--from", "source", type=click.Path(path_type=Path), required=True, help="A ZIP, or an S3 folder.")
+@click.option("--date", type=Day("DATE", IMPORT), required=True, help="The day, UTC.")
+@click.option("--from", "source", required=True, help="A ZIP, or an S3 folder.")
 @click.option("--replace", is_flag=True, help="Replace the day if it is stored already.")
-def import_(date: dt.date, source: Path, *, replace: bool) -> int:
+def import_(date: dt.date, source: str, *, replace: bool) -> int:
     """Takes a day from a ZIP of Amplitude's web page, or a folder of its S3 export."""
+    if not source:
+        raise click.UsageError(f"FROM is missing. Type: {IMPORT}")
     conf = settings.load()
     layout = Layout(conf.data_dir)
     _settled(date)
@@ -133,7 +160,7 @@ def import_(date: dt.date, source: Path, *, replace: bool) -> int:
             raise ConfigError(
                 f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
             )
-        record = import_day(date, source, conf)
+        record = import_day(date, Path(source), conf)
         filled = sum(hour.status == EXPORTED for hour in record.hours)
         logger.info("{} of 24 hours with events, of project {}", filled, record.app)
     return runs.run(LAST, date, date)
@@ -142,7 +169,7 @@ def import_(date: dt.date, source: Path, *, replace: bool) -> int:
 @cli.command()
 def status() -> int:
     """Shows the days there are, the gaps, sizes and counts."""
-    show(settings.load(), Console())
+    show(settings.load(), _Console())
     return 0
 
 
@@ -157,6 +184,8 @@ def settings_() -> int:
 def clean() -> int:
     """Removes leftovers of unfinished runs, caches and the demo; never a published day or a log."""
     removed = remove_leftovers(settings.load(), Path.cwd())
+    for path in removed:
+        logger.info("removed {}", os.path.relpath(path))
     logger.info("{} removed. Published days and logs are untouched.", len(removed) or "Nothing to be")
     return 0
 

@@ -13,6 +13,7 @@
 """
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -117,9 +118,12 @@ class StorageError(PipelineError):
             room = f"{size(shutil.disk_usage(standing).free)} free"
         except OSError:
             room = "its free space cannot be read"
+        todo = "Make room there or mend its permissions"
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            todo = "A file stands where a folder should: move it, or mend PIPELINE_DATA_DIR or PIPELINE_LOGS_DIR"
         return cls(
             f"{printable(str(place))}: {error.strerror or error} ({room})",
-            "Make room there or mend its permissions, then run it again: what was there before is untouched.",
+            f"{todo}, then run it again: what was there before is untouched.",
         )
 
 

@@ -24,7 +24,6 @@ def day_log(project, day=DAY) -> str:
 WRONG_DAYS = [
     "2026-02-30",
     "01/02/2026",
-    "",
     "yesterday",
     "../../x",
     "\u0662\u0660\u0662\u0666-01-15",
@@ -127,7 +126,7 @@ def test_C12_a_wrong_command_line_is_2_and_a_secret_is_no_option(project, argume
 def test_a_folder_for_logs_that_cannot_be_made_is_one_plain_line(project):
     done = project.pipeline("status", PIPELINE_LOGS_DIR="/dev/null/logs")
     assert done.returncode == 40
-    assert re.match(r"StorageError: /dev/null/logs: Not a directory \(.* free\)\. Make room there", done.stderr)
+    assert re.match(r"StorageError: /dev/null/logs: Not a directory \(.* free\)\. A file stands where", done.stderr)
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -267,7 +266,7 @@ def test_daily_on_a_terminal_names_an_unsettled_day_and_counts_older_missing_day
     assert status == 0, shown
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     assert f"{yesterday} is not settled yet and is left for later" in shown
-    assert re.search(rf"\d older days are missing, from {old + dt.timedelta(days=1)} on: make range FROM=", shown)
+    assert re.search(rf"\d older days between {old + dt.timedelta(days=1)} and .* missing: make range FROM=", shown)
     assert "3 days complete" in shown
 
 
@@ -306,3 +305,16 @@ def test_a_password_in_an_address_is_not_shown(project):
     assert done.returncode == 40
     assert "hunter2" not in done.stdout + done.stderr + project.logged()
     assert "https://****@amplitude.com" in done.stderr
+
+
+def test_daily_without_a_terminal_mails_what_is_missing_from_before_its_days(project):
+    project.sandbox(events_per_hour=1)
+    first = settled(3)[0]
+    project.run_day(first - dt.timedelta(days=3))
+    done = project.pipeline(*DAILY)
+    assert done.returncode == 0
+    gap = [str(first - dt.timedelta(days=n)) for n in (2, 1)]
+    assert done.stderr == f"2 older days between {gap[0]} and {gap[1]} missing: make range FROM={gap[0]} TO={gap[1]}\n"
+    assert project.pipeline("range", "--from", gap[0], "--to", gap[1]).returncode == 0
+    done = project.pipeline(*DAILY)
+    assert done.stdout + done.stderr == ""

@@ -23,11 +23,11 @@ def test_plain_make_prints_each_target_with_its_help(project):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "DATE="), "'' is no day. Write a day as YYYY-MM-DD"),
+        (("run", "DATE="), "DATE is missing. Type: make run DATE=2026-11-22"),
         (("run", "DATE=; touch x"), "'; touch x' is no day"),
-        (("range", "FROM=2026-01-02"), "'' is no day"),
+        (("range", "FROM=2026-01-02"), "TO is missing. Type: make range FROM="),
         (("range", "FROM=2026-01-02", "TO=2026-01-01"), "FROM=2026-01-02 is after TO=2026-01-01"),
-        (("force",), "'' is no day"),
+        (("force",), "DATE is missing. Type: make force DATE=2026-11-22"),
         (("daily", "DAYS=many"), "is not a valid integer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

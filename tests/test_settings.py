@@ -180,7 +180,7 @@ def test_C1_missing_credentials_are_named_and_no_request_is_sent(project, enviro
     sandbox = project.sandbox()
     project.unset("AMP_API_KEY", "AMP_SECRET_KEY")
     done = project.pipeline("run", "--date", DAY, cwd=home(project, env=file), PYTHONPATH=str(ROOT), **environment)
-    assert done.returncode == 30
+    assert done.returncode == 40
     assert f"ConfigError: {said}. Copy .env.example to .env" in done.stderr
     assert not sandbox.requests
 
@@ -197,7 +197,7 @@ def test_C2_an_empty_value_is_refused_with_its_place(project, environment, file,
     sandbox = project.sandbox()
     project.unset("AMP_SECRET_KEY")
     done = project.pipeline("run", "--date", DAY, cwd=home(project, env=file), PYTHONPATH=str(ROOT), **environment)
-    assert done.returncode == 30
+    assert done.returncode == 40
     assert f"AMP_SECRET_KEY is set to {said}" in done.stderr
     assert "Give AMP_SECRET_KEY a value there, or remove it." in done.stderr
     assert not sandbox.requests

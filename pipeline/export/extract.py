@@ -219,4 +219,4 @@ def _write_marker(path: Path, record: EventsRecord) -> None:
 def _tell_replacement(old: EventsRecord | None, new: EventsRecord) -> None:
     if old is not None:
         change = new.totals.events - old.totals.events
-        logger.info("{} events take the place of {} ({:+d})", new.totals.events, old.totals.events, change)
+        logger.info("{:,} events take the place of {:,} ({:+,d})", new.totals.events, old.totals.events, change)

@@ -82,6 +82,14 @@ def _from_zip(date: dt.date, archive: Archive) -> list[Source]:
         archive.verify()
     except ArchiveError as error:
         others = {member.date for member in archive.members} - {date}
+        if others and not any(member.date == date for member in archive.members):
+            only = min(others)
+            raise ConfigError(
+                f"{archive.path} holds {only}{' and other days' if len(others) > 1 else ''}, and nothing of {date}",
+                f"Import it as what it is: make import DATE={only} FROM={archive.path}"
+                if len(others) == 1
+                else "Unzip it and import the folder, which may hold many days: FROM=the folder.",
+            ) from None
         if others:
             raise ConfigError(
                 f"{archive.path} holds {count(len(others), 'other day')} ({min(others)} to {max(others)})",

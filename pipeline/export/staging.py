@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from pipeline.errors import ArchiveError, ConfigError
+from pipeline.errors import ArchiveError, ConfigError, PipelineError
 from pipeline.export import windows
 from pipeline.export.archive import Archive
 from pipeline.settings import Settings
@@ -125,7 +125,8 @@ class Staging:
                 self.zip(window).stat()  # one that is gone is no trouble of the disk
                 self.verify(window, self.zip(window))
         except (msgspec.DecodeError, ArchiveError, ConfigError, OSError) as error:
-            logger.info("The window {} of an earlier run is not used: {}", path.stem, error)
+            what = error.what if isinstance(error, PipelineError) else error
+            logger.info("The window {} of an earlier run is fetched anew: {}", path.stem, what)
             remove(path)
             remove(path.with_suffix(".zip"))
         else:

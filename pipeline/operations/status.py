@@ -2,13 +2,17 @@
 
 import dataclasses
 import datetime as dt
+import itertools
+import os
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.errors import storage_errors
 from pipeline.settings import Settings
 from pipeline.store import days
+from pipeline.store.manifest import NO_FILE
 from pipeline.store.paths import Layout
 from pipeline.text import count, size
 
@@ -17,7 +21,7 @@ _ADVISED = 3  # gaps for which the command is spelt out
 
 @dataclasses.dataclass(frozen=True)
 class Day:
-    """What there is of a day; None where a stage has nothing. Bytes of ZIP and of JSON."""
+    """What there is of a day; None where a stage has nothing. Bytes of ZIP and of JSON; hours no import could prove."""
 
     date: dt.date
     raw_bytes: int | None
@@ -25,6 +29,7 @@ class Day:
     events: int | None
     bytes: int | None
     redo: bool
+    unproven: int
 
 
 def survey(layout: Layout, until: dt.date) -> list[Day]:
@@ -53,6 +58,9 @@ def last_settled(settings: Settings) -> dt.date:
 def show(settings: Settings, console: Console) -> None:
     """Prints the days as a table, each gap as one red row, and the totals."""
     layout = Layout(settings.data_dir)
+    if os.path.lexists(layout.root):
+        with storage_errors(layout.root):
+            os.listdir(layout.root)  # noqa: PTH208 - only whether it can be
     found = survey(layout, last_settled(settings))
     if not found:
         console.print(f"No day is stored in {settings.data_dir}/ yet. Begin with: make run", markup=False)
@@ -72,7 +80,7 @@ def show(settings: Settings, console: Console) -> None:
         markup=False,
         highlight=False,
     )
-    for line in _advice(groups):
+    for line in _advice(found):
         console.print(line, style="red", markup=False, highlight=False)
 
 
@@ -86,6 +94,7 @@ def _look(layout: Layout, date: dt.date) -> Day:
         events=events.totals.events if events and whole else None,
         bytes=events.totals.bytes if events and whole else None,
         redo=days.redo_asked(layout, date) is not None and not whole,
+        unproven=sum(hour.status == NO_FILE for hour in events.hours) if events else 0,
     )
 
 
@@ -112,16 +121,23 @@ def _row(group: list[Day]) -> tuple[str, ...]:
     day = group[0]
     raw = size(day.raw_bytes) if day.raw_bytes is not None else "-"
     if day.events is not None and day.files is not None and day.bytes is not None:
-        return str(day.date), raw, f"{day.files}", f"{day.events:,}", size(day.bytes), "" if day.events else "empty"
+        return str(day.date), raw, f"{day.files}", f"{day.events:,}", size(day.bytes), _remark(day)
     if len(group) > 1:
         return str(day.date), raw, "-", "-", "-", f"to {group[-1].date}: {len(group)} days missing"
     said = "to be done again" if day.redo else "missing" if day.raw_bytes is None else "not extracted"
     return str(day.date), raw, "-", "-", "-", said
 
 
-def _advice(groups: list[list[Day]]) -> Iterator[str]:
-    """Yields what to type for the first gaps."""
-    gaps = [(group[0].date, group[-1].date) for group in groups if not _is_whole(group[0])]
+def _remark(day: Day) -> str:
+    if day.unproven:
+        return f"imported; no file of {count(day.unproven, 'hour')}"
+    return "" if day.events else "empty"
+
+
+def _advice(found: list[Day]) -> Iterator[str]:
+    """Yields what to type for the first gaps: days in a row that are not whole, for whatever reason."""
+    rows = itertools.groupby(found, key=_is_whole)
+    gaps = [(days_[0].date, days_[-1].date) for whole, group in rows if not whole and (days_ := list(group))]
     for first, last in gaps[:_ADVISED]:
         yield f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
     if len(gaps) > _ADVISED:

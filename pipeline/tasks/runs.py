@@ -42,10 +42,15 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
 
     Returns:
         Luigi's exit status; 0 where every day is complete.
+
+    Raises:
+        ConfigError: A day must be fetched, and the credentials are missing.
     """
     asked = dates(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
     _clear_leftovers(set(asked) - set(todo))
+    if not all(days.is_exported(Layout(settings.load().data_dir), day) for day in todo):
+        settings.load_credentials()  # before any task, so that it is said once
     if len(asked) > 1:
         logger.info("{} days, {} to {}: {} to do", len(asked), first, last, len(todo) or "nothing")
     status = 0

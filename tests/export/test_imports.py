@@ -131,8 +131,8 @@ def test_a_folder_of_two_projects_is_refused(tmp_path, take):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({name(0, date="2026-01-16"): GZ}, "holds 1 other day (2026-01-16 to 2026-01-16)"),
         ({name(0): GZ, name(0, date="2026-01-14"): GZ, name(0, date="2026-01-16"): GZ}, "holds 2 other days"),
+        ({name(0, date="2026-01-14"): GZ, name(0, date="2026-01-16"): GZ}, "and nothing of 2026-01-15"),
     ],
 )
 def test_a_zip_of_other_days_is_refused_with_the_way_round(tmp_path, take, members, words):
@@ -140,6 +140,13 @@ def test_a_zip_of_other_days_is_refused_with_the_way_round(tmp_path, take, membe
         take(write(tmp_path / "web.zip", export(members)))
     assert words in str(error.value)
     assert "import the folder, which may hold many days: FROM=the folder" in str(error.value)
+
+
+def test_a_zip_of_one_other_day_is_refused_with_its_own_command(tmp_path, take):
+    path = write(tmp_path / "web.zip", export({name(0, date="2026-01-16"): GZ}))
+    with pytest.raises(ConfigError, match="holds 2026-01-16, and nothing of 2026-01-15") as error:
+        take(path)
+    assert f"make import DATE=2026-01-16 FROM={path}" in str(error.value)
 
 
 BAD_ZIPS = {

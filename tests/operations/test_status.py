@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import sys
 
 import pytest
 from processes import PIPELINE, terminal
@@ -45,7 +46,7 @@ def test_the_gaps_are_rows_and_the_commands_that_fill_them_are_spelt_out(gaps):
     assert "to be done again" in rows[str(ago(1))]
     assert rows[str(ago(0))].rstrip().endswith("missing")
     assert f"make range FROM={ago(5)} TO={ago(4)}" in text
-    assert f"make run DATE={ago(2)}" in text
+    assert f"make range FROM={ago(2)} TO={ago(0)}" in text
     assert "2 of 7 days complete: " in text
 
 
@@ -58,12 +59,12 @@ def test_gaps_are_red_on_a_terminal_and_plain_elsewhere(gaps):
     code, screen = terminal(*PIPELINE, "status")
     assert code == 0
     red = [line for line in screen.splitlines() if RED in line]
-    assert sum("make r" in line for line in red) == 3
+    assert sum("make r" in line for line in red) == 2
     assert any("not extracted" in line for line in red)
     assert not any(str(ago(6)) in line and "make" not in line for line in red)
     plain = gaps.pipeline("status")
     assert "\x1b" not in plain.stdout
-    assert f"make run DATE={ago(2)}" in plain.stdout
+    assert f"make range FROM={ago(2)} TO={ago(0)}" in plain.stdout
 
 
 def test_nothing_stored_says_how_to_begin(project):
@@ -89,3 +90,25 @@ def test_O3_the_last_settled_day_is_the_newest_whose_hours_have_passed(hours):
 
 def test_a_survey_has_no_hole(gaps):
     assert [day.date for day in survey(gaps.layout, LAST)] == [ago(number) for number in range(6, -1, -1)]
+
+
+def test_hours_that_an_import_could_not_prove_are_named(project, real_exports):
+    day = "2023-02-05"
+    path = real_exports / "20230205T00_20230205T23.zip"
+    project.pipeline("import", "--date", day, "--from", str(path))
+    assert "imported; no file of 23 hours" in project.pipeline("status").stdout
+
+
+def test_a_data_folder_that_is_a_file_is_no_empty_one(project, tmp_path):
+    (tmp_path / "data").write_text("x")
+    done = project.pipeline("status")
+    assert done.returncode == 30
+    assert "A file stands where a folder should" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(project):
+    project.sandbox(events_per_hour=1)
+    project.run_day(dt.date(2012, 1, 5))
+    done = project.command("bash", "-c", f"set -o pipefail; {sys.executable} -m pipeline status | head -1")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
