@@ -16,6 +16,7 @@ from pipeline.export.archive import Archive, Member, parse_name
 from pipeline.export.gunzip import Gunzip
 from pipeline.export.lines import LineCounter
 from pipeline.export.progress import Progress, Report
+from pipeline.export.windows import HOURS
 from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine
 from pipeline.store.manifest import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
@@ -87,7 +88,7 @@ def write_events(
         raise ArchiveError("it does not begin with this pipeline's record of the day")
     with Archive(zip_path, settings) as archive:
         digest = threads.start(_sha256, zip_path)
-        members = archive.of_day(date, range(24))
+        members = archive.of_day(date, range(HOURS))
         work = _Extraction(archive, directory, settings, durable=durable)
         files = work.run(members, Progress(report, "beginning"))
         size, sha256 = digest.result()

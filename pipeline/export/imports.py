@@ -14,6 +14,7 @@ from pipeline.errors import ArchiveError, ConfigError, LimitError, NotReadyError
 from pipeline.export.archive import READ, Archive, parse_name
 from pipeline.export.gunzip import Gunzip
 from pipeline.export.merge import Source, publish_day
+from pipeline.export.windows import HOURS
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.manifest import EMPTY, EXPORTED, NO_FILE, ExportRecord, Hour
@@ -21,7 +22,6 @@ from pipeline.store.paths import Layout
 from pipeline.text import count, printable
 
 _COMPLETE = re.compile(r"(?P<app>\d+)_(?P<date>\d{4}-\d\d-\d\d)_(?P<hour>\d\d?)_complete", re.ASCII)
-_HOURS = 24
 
 
 def import_day(date: dt.date, source: Path, settings: Settings) -> ExportRecord:
@@ -63,7 +63,7 @@ def import_day(date: dt.date, source: Path, settings: Settings) -> ExportRecord:
             source="import",
             redo=days.redo_asked(layout, date),
             windows=[],
-            hours=[Hour(hour=h, status=EXPORTED if h in present else absent) for h in range(_HOURS)],
+            hours=[Hour(hour=h, status=EXPORTED if h in present else absent) for h in range(HOURS)],
             pipeline=__version__,
         )
         return publish_day(layout, settings, record, sources)
@@ -78,7 +78,7 @@ def _open_zip(path: Path, settings: Settings) -> Archive:
 
 def _from_zip(date: dt.date, archive: Archive) -> list[Source]:
     try:
-        members = archive.of_day(date, range(_HOURS))
+        members = archive.of_day(date, range(HOURS))
         archive.verify()
     except ArchiveError as error:
         others = {member.date for member in archive.members} - {date}
@@ -129,7 +129,7 @@ def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[
         raise ConfigError(
             f"{folder} holds the projects {', '.join(map(str, sorted(apps)))}", "Name one project's folder."
         )
-    missing = sorted(set(range(_HOURS)) - complete)
+    missing = sorted(set(range(HOURS)) - complete)
     if complete and missing:
         raise NotReadyError(
             f"the S3 export has no _complete file of {date} for the hours {', '.join(map(str, missing))}",
@@ -174,7 +174,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _warn_of_gaps(present: set[int]) -> None:
-    missing = [str(hour) for hour in range(_HOURS) if hour not in present]
+    missing = [str(hour) for hour in range(HOURS) if hour not in present]
     if missing:
         logger.warning(
             "No file for the hours {}. Nothing in the import says whether Amplitude has events of them",

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.errors import ArchiveError, storage_errors
 from pipeline.export.archive import Archive, Member
+from pipeline.export.windows import HOURS
 from pipeline.settings import Settings
 from pipeline.store import manifest, quarantine
 from pipeline.store.manifest import EXPORT_RECORD, ExportRecord
@@ -87,7 +88,7 @@ def _write(part: Path, record: ExportRecord, sources: list[Source]) -> None:
 def _check(part: Path, settings: Settings, record: ExportRecord, sources: list[Source]) -> None:
     """Reads the staged ZIP's directory back; its bytes were checked while they were copied."""
     with Archive(part, settings) as archive:
-        members = archive.of_day(record.date, range(24))
+        members = archive.of_day(record.date, range(HOURS))
     written = {(member.name, member.bytes) for member in members}
     if written != {(source.name, source.stored) for source in sources} or len(members) != len(sources):
         raise ArchiveError(f"{part}: it does not hold what was written to it")
