@@ -127,6 +127,8 @@ def _terminal_sink(message: "Message") -> None:
     record = message.record
     place = "  ".join(part for part in (record["extra"]["date"], f"{record['extra']['task']:<14}") if part.strip())
     text = plain(record["exception"].value) if record["exception"] else record["message"]
+    if record["level"].name == "WARNING":
+        text = f"WARNING: {text}"
     line = redact(f"{place}  {text}" if place else text)
     colour = _COLOURS.get(record["level"].name)
     if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):

@@ -37,7 +37,7 @@ def test_the_real_range_through_make_and_luigi_word_by_word(project, real_export
     assert first.returncode == 0, first.stderr
     assert "15 days, 2023-02-02 to 2023-02-16: 15 to do" in first.stderr
     assert re.search(r"15 days complete, 1 of them empty: 46 events, .* in .*/events/", first.stderr)
-    assert "2023-02-10  DownloadExport  an empty day: Amplitude has no events of it" in first.stderr
+    assert "2023-02-10  DownloadExport  WARNING: an empty day: Amplitude has no events of it" in first.stderr
     assert "WARNING 2023-02-10 DownloadExport an empty day" in project.logged()
     assert len(events(project)) == 15
 

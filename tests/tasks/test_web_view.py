@@ -171,7 +171,7 @@ def test_a_bar_is_drawn_on_a_terminal_and_a_warning_keeps_its_line(project):
     code, screen = terminal(*RUN)
     assert code == 0
     assert BAR in screen
-    assert f"{DAY}  DownloadExport  hours 00-05, try 1 of 3: loopback answered 503" in screen
+    assert f"{DAY}  DownloadExport  WARNING: hours 00-05, try 1 of 3: loopback answered 503" in screen
 
 
 def test_no_bar_without_a_terminal(project):
