@@ -11,7 +11,7 @@ import zlib
 
 import archives
 import pytest
-from archives import APP, DAY, day_zip, export, name, write, zipped
+from archives import APP, DAY, day_zip, export, lines, name, write, zipped
 from luigi import LuigiStatusCode
 
 from pipeline import __version__
@@ -336,3 +336,11 @@ def test_the_record_of_another_day_is_refused(layout):
     with pytest.raises(ArchiveError, match="does not begin with this pipeline's record of the day"):
         extract(layout)
     assert archives.DATE in str(next(layout.quarantine(DAY).iterdir()))
+
+
+def test_T9_an_event_whose_time_is_years_off_is_kept_to_the_byte(layout):
+    text = lines('{"event_time":"1970-01-01 00:00:00.000000"}', '{"event_time":"2099-12-31 23:59:59.000000"}')
+    day_zip(layout, {name(7): zipped(text)})
+    record = extract(layout)
+    assert (layout.events_dir(DAY) / record.files[0].name).read_bytes() == text
+    assert record.hours[7].events == 2

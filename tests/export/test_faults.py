@@ -8,7 +8,8 @@ import pytest
 import trustme
 from asking import Proxy, assert_whole, failure, fetch
 
-from pipeline.errors import ConfigError, TransientError
+from pipeline.errors import ConfigError, RequestError, TransientError
+from pipeline.sandbox import Sandbox
 
 HOST = "export.test"  # a reserved name: only the proxy of these tests knows it
 
@@ -177,3 +178,12 @@ def test_C15_a_ca_file_that_is_not_there_is_a_wrong_setting(project, url):
     said = failure(project, ConfigError)
     assert "/nowhere/ca.pem" in said
     assert "REQUESTS_CA_BUNDLE" in said
+
+
+def test_H20_a_redirect_from_https_to_http_of_the_same_host_is_not_followed(project, authority, trusted):
+    sandbox = secured(project, authority, "127.0.0.1")
+    with Sandbox() as plain:
+        sandbox.faults.append(f"redirect:{plain.url}/api/2/export")
+        assert "a redirect to 127.0.0.1: it is not followed" in failure(project, RequestError)
+        assert not plain.requests
+    assert len(sandbox.requests) == 1

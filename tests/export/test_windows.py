@@ -170,3 +170,11 @@ def test_a_window_says_its_hours_as_the_api_and_as_a_file_have_them():
     assert list(window.hours) == [0, 1, 2, 3, 4, 5]
     assert dataclasses.astuple(Window(23, 23)) == (23, 23)
     assert HOURS == 24
+
+
+def test_O6_whatever_the_range_a_request_is_of_one_day(project):
+    sandbox = project.sandbox(events_per_hour=1)
+    for day in (dt.date(2025, 12, 31), dt.date(2026, 1, 1)):
+        fetch(project, day)
+    assert all(request.start[:8] == request.end[:8] for request in sandbox.requests)
+    assert {request.start[:8] for request in sandbox.requests} == {"20251231", "20260101"}
