@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import os
 import re
 import shutil
 
@@ -128,6 +129,41 @@ def test_a_folder_for_logs_that_cannot_be_made_is_one_plain_line(project):
     assert done.returncode == 40
     assert re.match(r"StorageError: /dev/null/logs: Not a directory \(.* free\)\. A file stands where", done.stderr)
     assert len(done.stderr.splitlines()) == 1
+
+
+AS_ANOTHER = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+"""What makes root as weak as the user who comes after it."""
+
+
+@pytest.mark.skipif(bool(AS_ANOTHER) and not shutil.which("setpriv"), reason="root may do everything here")
+@pytest.mark.parametrize("mode", [0, 0o555], ids=["closed", "read_only"])
+@pytest.mark.parametrize("command", ["run", "daily", "force", "import", "status", "clean"])
+def test_O12_a_data_folder_of_another_user_is_named_with_the_cure(project, command, mode):
+    sandbox = project.sandbox()
+    folders = [project.data / name for name in ("raw", "events", ".locks", ".redo", "")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    arguments = {"daily": ("--days", "2"), "status": (), "clean": ()}.get(command, ("--date", str(DAY)))
+    source = ("--from", str(project.path)) if command == "import" else ()
+    for folder in folders:
+        folder.chmod(mode)
+    try:
+        done = project.command(
+            *AS_ANOTHER, *PIPELINE, command, *arguments, *source, cwd=home(project), PYTHONPATH=str(ROOT)
+        )
+    finally:
+        for folder in reversed(folders):
+            folder.chmod(0o755)
+    if mode and command in ("status", "clean"):  # they only read
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 30
+    assert re.search(
+        rf"StorageError: {project.data}\S*: Permission denied \(.*\)\. .*mend its permissions", done.stderr
+    )
+    assert "defect" not in done.stderr
+    assert NO_TRACE not in done.stderr
+    assert not sandbox.requests
 
 
 def test_C18_a_typo_stops_every_command_before_it_begins(project):

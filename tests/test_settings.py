@@ -225,3 +225,14 @@ def test_without_luigi_cfg_nothing_runs_and_the_folder_is_named(project):
 )
 def test_the_region_chooses_the_host(region, api):
     assert Settings(region=region).api == api
+
+
+def test_N1_N7_N8_N10_H8_the_defaults_bear_what_amplitude_does_and_no_more():
+    usual = Settings()
+    assert usual.tries == 3
+    assert usual.first_byte_timeout == 600  # Amplitude builds the ZIP first
+    assert usual.read_timeout <= 60
+    assert usual.connect_timeout == 10
+    assert usual.min_speed == 1000
+    assert usual.retry_after_cap == 900
+    assert usual.first_byte_timeout < usual.deadline

@@ -103,6 +103,13 @@ def _telling(kind: type[Any], tell: Callable[[socket.socket], None]) -> type[Any
     return Telling
 
 
+class _Session(requests.Session):
+    """requests' session, for which no answer is a redirect: it would read the whole body of one, and decode it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - requests' own
+        return None
+
+
 def session(connections: Connections, *, is_loopback: bool) -> requests.Session:
     """Opens a session for one request.
 
@@ -114,7 +121,7 @@ def session(connections: Connections, *, is_loopback: bool) -> requests.Session:
         A session without redirects, retries or cookies to keep. It obeys the environment's proxies and CA bundle;
         `.netrc` is never read, as each request brings its own credentials.
     """
-    opened = requests.Session()
+    opened = _Session()
     opened.trust_env = not is_loopback
     if is_loopback:
         opened.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True

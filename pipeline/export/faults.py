@@ -15,6 +15,8 @@ from pipeline.settings import Settings
 from pipeline.text import printable
 
 _NO_COMMON_TLS = ("PROTOCOL", "WRONG_VERSION", "NO_SHARED", "HANDSHAKE_FAILURE")
+_READS_CERTIFICATES = ("X509", "PEM")
+"""The parts of OpenSSL that fail on our own CA file; what a server presents fails in another."""
 
 
 def error_of(error: Exception, settings: Settings) -> PipelineError:
@@ -73,6 +75,11 @@ def _trust(causes: list[BaseException], host: str) -> ConfigError | None:
         if isinstance(cause, ssl.SSLError) and any(word in str(cause.reason) for word in _NO_COMMON_TLS):
             return ConfigError(
                 f"{host} speaks no TLS that is safe ({printable(str(cause.reason))})", "Look at AMP_BASE_URL."
+            )
+        if isinstance(cause, ssl.SSLError) and cause.library in _READS_CERTIFICATES:
+            return ConfigError(
+                f"the CA file cannot be read ({printable(str(cause.reason))})",
+                "Look at REQUESTS_CA_BUNDLE: it names a file of certificates in PEM form.",
             )
         if isinstance(cause, OSError) and "CA certificate" in str(cause):
             return ConfigError(printable(str(cause)), "Look at REQUESTS_CA_BUNDLE: it names no file.")

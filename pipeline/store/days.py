@@ -45,10 +45,12 @@ def is_extracted(layout: Layout, date: dt.date) -> bool:
 
 def redo_asked(layout: Layout, date: dt.date) -> str | None:
     """Returns the token that asks for the day to be done again, or None."""
-    try:
-        return layout.redo(date).read_text(encoding="ascii", errors="replace").strip() or None
-    except FileNotFoundError:
-        return None
+    path = layout.redo(date)
+    with storage_errors(path):
+        try:
+            return path.read_text(encoding="ascii", errors="replace").strip() or None
+        except FileNotFoundError:
+            return None
 
 
 def ask_redo(layout: Layout, date: dt.date) -> None:

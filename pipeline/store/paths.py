@@ -5,6 +5,8 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.errors import storage_errors
+
 SUCCESS = "_SUCCESS"
 """The marker of a published directory: its manifest, written last."""
 
@@ -55,7 +57,8 @@ class Layout:
     def locks(self) -> list[Path]:
         """Returns the locks that were ever taken; whether one is held, only it can tell."""
         folder = self.root / ".locks"
-        return list(folder.iterdir()) if folder.is_dir() else []
+        with storage_errors(folder):
+            return list(folder.iterdir()) if folder.is_dir() else []
 
     def redo(self, date: dt.date) -> Path:
         """Returns the token that asks for a day to be done again."""
@@ -78,9 +81,9 @@ class Layout:
 
 
 def _dates(folder: Path, suffix: str) -> Iterator[dt.date]:
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
+    with storage_errors(folder):
+        paths = list(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
         if path.name.endswith(suffix):
             name = path.name.removesuffix(suffix)
             try:

@@ -202,8 +202,9 @@ def test_H9_a_status_that_passes_is_tried_three_times_and_no_more(project, statu
     assert_whole(project)
 
 
-def test_H1_C7_C8_refused_credentials_say_where_to_look(project):
-    project.sandbox(faults=["status:401"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_H1_H2_C7_C8_refused_credentials_say_where_to_look(project, status):
+    project.sandbox(faults=[f"status:{status}"])
     said = failure(project, CredentialsError)
     for word in ("AMP_API_KEY", "AMP_SECRET_KEY", "swapped", "AMP_REGION", "US project", "EU host"):
         assert word in said

@@ -169,12 +169,22 @@ def test_A11_setuid_bits_mean_nothing(tmp_path):
         pytest.param(name(5), id="A12_the_same_name"),
         pytest.param(f"{APP}/{APP}_2026-01-15_05#0.json.gz", id="A13_a_padded_hour"),
         pytest.param(f"{APP}/{APP}_2026-01-15_5#00.json.gz", id="A13_a_padded_part"),
+        pytest.param(f"0{APP}/0{APP}_2026-01-15_5#0.json.gz", id="A13_a_padded_project"),
     ],
 )
 def test_A12_A13_the_same_hour_and_part_twice_is_refused(refused, twin):
     others = [Entry(name(hour).encode(), GZ) for hour in (0, 6)]
     twins = [Entry(name(5).encode(), GZ), Entry(twin.encode(), GZ)]
     assert "it is there twice" in refused(by_hand([twins[0], *others, twins[1]]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [name(5).upper(), name(5).replace("json", "JSON"), f"{APP}//{name(5)[len(str(APP)) + 1 :]}", f"./{name(5)}"],
+)
+def test_A13_a_name_that_is_another_but_for_case_or_slashes_is_refused(refused, other):
+    said = refused(by_hand([Entry(name(5).encode(), GZ), Entry(other.encode(), GZ)]))
+    assert "it is no file of an Amplitude export" in said
 
 
 def test_A15_an_encrypted_member_is_refused(refused):
@@ -303,6 +313,26 @@ def test_A21_more_entries_than_the_cap_are_refused_before_they_are_listed(tmp_pa
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_A21_a_million_entries_are_refused_before_they_are_listed(tmp_path):
+    count, path = 1_000_000, write(tmp_path / "a.zip", Entry(name(0).encode(), GZ).local() + GZ)
+    start, length = path.stat().st_size, count * 90
+    with path.open("r+b") as file:
+        file.truncate(start + length)  # the directory, a hole in a sparse file
+        file.seek(0, 2)
+        file.write(struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start))
+        file.write(
+            struct.pack("<4sIQI", b"PK\x06\x07", 0, start + length, 1) + end_record(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+        )
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match=r"lists 1000000 files.*PIPELINE_MAX_ENTRIES"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+        path.unlink()
 
 
 def test_A21_more_entries_than_the_end_record_admits_are_refused_before_they_are_listed(tmp_path):

@@ -1,13 +1,15 @@
 """One request: what is sent, what is accepted, and everything that can go wrong on its way."""
 
+import gzip
 import threading
 import time
+import tracemalloc
 
 import pytest
-from asking import DAY, SIX_HOURS, answers, asked, assert_whole, failure, fetch
+from asking import DAY, SIX_HOURS, Endless, answers, asked, assert_whole, failure, fetch
 
 from pipeline import __version__
-from pipeline.errors import ArchiveError, RequestError, TooLargeError, TransientError
+from pipeline.errors import ArchiveError, PipelineError, RequestError, TooLargeError, TransientError
 from pipeline.export.client import Client
 from pipeline.export.windows import Window
 from pipeline.sandbox import Sandbox
@@ -195,3 +197,26 @@ def test_closing_ends_a_request_that_waits_and_lets_none_begin(project):
     assert all("the run was stopped" in error for error in errors)
     assert len(errors) == 2
     assert len(sandbox.requests) == 1
+
+
+BOMB = gzip.compress(bytes(50_000_000), 1, mtime=0)
+SIX = ", ".join(["gzip"] * 6)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", SIX], ids=["identity", "gzip", "six_in_a_row"])
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "400 Bad Request", "404 Not Found", "503 Busy"])
+def test_H30_of_a_bomb_no_more_than_its_beginning_is_read_and_nothing_is_decoded(project, status, encoding):
+    head = f"HTTP/1.1 {status}\r\nLocation: https://other.example/\r\nContent-Encoding: {encoding}\r\n\r\n"
+    project.set(AMP_TRIES=1, AMP_BACKOFF=0)
+    tracemalloc.start()
+    try:
+        with Endless(head.encode(), BOMB) as server:
+            project.use(server)
+            with pytest.raises(PipelineError) as caught:
+                Client(project.settings, load_credentials()).fetch_window(DAY, Window(0, 0), project.path / "p", len, 5)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert server.sent < 32 << 20  # what the sockets' buffers hold
+    assert "AMP_DEADLINE" not in str(caught.value)
+    assert "no answer" not in str(caught.value)

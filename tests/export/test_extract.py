@@ -11,7 +11,7 @@ import zlib
 
 import archives
 import pytest
-from archives import APP, DAY, day_zip, export, lines, name, write, zipped
+from archives import APP, DAY, day_zip, export, name, write, zipped
 from luigi import LuigiStatusCode
 
 from pipeline import __version__
@@ -338,9 +338,13 @@ def test_the_record_of_another_day_is_refused(layout):
     assert archives.DATE in str(next(layout.quarantine(DAY).iterdir()))
 
 
-def test_T9_an_event_whose_time_is_years_off_is_kept_to_the_byte(layout):
-    text = lines('{"event_time":"1970-01-01 00:00:00.000000"}', '{"event_time":"2099-12-31 23:59:59.000000"}')
-    day_zip(layout, {name(7): zipped(text)})
-    record = extract(layout)
-    assert (layout.events_dir(DAY) / record.files[0].name).read_bytes() == text
-    assert record.hours[7].events == 2
+def test_T9_events_of_any_time_stay_in_the_day_of_their_upload(project, tmp_path):
+    times = ("1970-01-01 00:00:00", "2019-12-31 23:59:59", "2026-01-15 07:00:00", "2038-01-19 03:14:08")
+    text = archives.lines(*(f'{{"event_time":"{time}","server_upload_time":"2026-01-15 07:30:00"}}' for time in times))
+    write(tmp_path / "exports" / "day.zip", export({name(7): zipped(text)}))
+    sandbox = project.sandbox(exports=tmp_path / "exports")
+    assert project.run_day(DAY).status == LuigiStatusCode.SUCCESS
+    assert (project.layout.events_dir(DAY) / file_name(7)).read_bytes() == text
+    assert days.events_record(project.layout, DAY).totals.events == len(times)
+    assert project.layout.dates() == [DAY]
+    assert {request.start[:8] for request in sandbox.requests} == {f"{DAY:%Y%m%d}"}

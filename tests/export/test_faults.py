@@ -3,13 +3,14 @@
 import datetime as dt
 import socket
 import ssl
+import time
 
 import pytest
 import trustme
+from archives import write
 from asking import Proxy, assert_whole, failure, fetch
 
 from pipeline.errors import ConfigError, RequestError, TransientError
-from pipeline.sandbox import Sandbox
 
 HOST = "export.test"  # a reserved name: only the proxy of these tests knows it
 
@@ -51,6 +52,14 @@ def test_N1_a_refused_connection_is_tried_again_inside_the_deadline(project, clo
     project.sandbox()
     fetch(project)
     assert_whole(project)
+
+
+def test_N1_a_refused_connection_ends_with_the_deadline(project, closed_port):
+    project.use(type("Nobody", (), {"url": f"http://127.0.0.1:{closed_port}"}))
+    project.set(AMP_TRIES=100, AMP_DEADLINE=1, AMP_BACKOFF=0.1, AMP_BACKOFF_CAP=0.1)
+    began = time.monotonic()
+    assert "refused the connection" in failure(project, TransientError)
+    assert time.monotonic() - began < 3
 
 
 def test_N2_a_name_that_nobody_knows_is_named_alone(project):
@@ -180,10 +189,23 @@ def test_C15_a_ca_file_that_is_not_there_is_a_wrong_setting(project, url):
     assert "REQUESTS_CA_BUNDLE" in said
 
 
-def test_H20_a_redirect_from_https_to_http_of_the_same_host_is_not_followed(project, authority, trusted):
-    sandbox = secured(project, authority, "127.0.0.1")
-    with Sandbox() as plain:
-        sandbox.faults.append(f"redirect:{plain.url}/api/2/export")
-        assert "a redirect to 127.0.0.1: it is not followed" in failure(project, RequestError)
-        assert not plain.requests
+def test_H20_a_redirect_from_https_to_plain_http_is_not_followed(project, authority, trusted):
+    sandbox = secured(project, authority, HOST)
+    sandbox.faults.append(f"redirect:http://{HOST}/api/2/export?start=20260115T00&end=20260115T05")
+    with Proxy(sandbox.url) as proxy:
+        project.set(AMP_BASE_URL=f"https://{HOST}", HTTPS_PROXY=proxy.url, HTTP_PROXY=proxy.url)
+        said = failure(project, RequestError)
+        assert [head.split()[:2] for head in proxy.heads] == [[b"CONNECT", f"{HOST}:443".encode()]]
     assert len(sandbox.requests) == 1
+    assert f"{HOST} answered 302, a redirect to {HOST}: it is not followed" in said
+
+
+@pytest.mark.parametrize(
+    "text", [b"no certificate\n", b"-----BEGIN CERTIFICATE-----\nMII!\n-----END CERTIFICATE-----\n"]
+)
+def test_C15_a_ca_file_without_a_certificate_is_a_wrong_setting(project, authority, text):
+    sandbox = secured(project, authority, "127.0.0.1")
+    path = write(project.path / "ca.pem", text)
+    project.set(REQUESTS_CA_BUNDLE=path)
+    assert "REQUESTS_CA_BUNDLE" in failure(project, ConfigError)
+    assert not sandbox.requests

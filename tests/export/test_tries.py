@@ -3,6 +3,7 @@
 import datetime as dt
 import email.utils
 import itertools
+import random
 
 import pytest
 from asking import DAY, NEXT, answers, asked, assert_whole, cut_of, failure, fetch
@@ -50,6 +51,14 @@ def test_the_wait_before_a_try_doubles(project):
     first, second = gaps(sandbox)
     assert first >= 0.1
     assert second >= 0.2
+
+
+def test_N1_the_wait_before_a_try_has_jitter(project, monkeypatch):
+    sandbox = project.sandbox(faults=["status:503"])
+    monkeypatch.setattr(random, "uniform", lambda _least, most: most)
+    project.set(AMP_BACKOFF=0.15, AMP_BACKOFF_CAP=10, AMP_TRIES=2)
+    failure(project, TransientError)
+    assert gaps(sandbox)[0] >= 0.3
 
 
 def test_the_wait_before_a_try_is_capped(project):

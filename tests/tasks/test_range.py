@@ -4,11 +4,14 @@ import datetime as dt
 import re
 import shutil
 
+import msgspec
 import pytest
+from archives import write
 from processes import luigi, make
 from projects import ROOT
 
-from pipeline.store import days
+from pipeline.store import days, manifest
+from pipeline.tasks import LAST, runs
 
 RANGE = ("RangeDaily", "--start", "2023-02-02", "--stop", "2023-02-17")
 
@@ -68,6 +71,22 @@ def test_T7_more_than_50_days_a_leap_day_and_a_new_year_all_run_oldest_first_in_
     assert events(project) == want
     assert dt.date(2024, 2, 29) in want
     assert asked(empty) == [f"{day:%Y%m%d}" for day in want]
+
+
+def test_O6_of_a_range_of_400_days_each_request_asks_for_hours_of_one_day(project, empty, monkeypatch):
+    monkeypatch.setattr(runs, "_CHUNK", 3)  # days in one call of Luigi: a whole one would take its time
+    first = dt.date(2024, 1, 1)
+    want = [first + dt.timedelta(days=n) for n in range(400)]
+    project.run_day(first)
+    record = days.events_record(project.layout, first)
+    missing = want[3::50]
+    for day in set(want[1:]) - set(missing):
+        write(project.layout.events_marker(day), manifest.encode(msgspec.structs.replace(record, date=day)))
+    empty.requests.clear()
+    assert runs.run(LAST, first, want[-1]) == 0
+    assert asked(empty) == [f"{day:%Y%m%d}" for day in missing]
+    assert all(request.start[:8] == request.end[:8] for request in empty.requests)
+    assert events(project) == want
 
 
 def test_an_old_start_is_not_clamped_and_directories_are_recognised_as_done(project, empty):

@@ -1,10 +1,14 @@
 """Ctrl-C and SIGTERM, also in the middle of a read that stalls: one line, nobody left, and the next run is exact."""
 
+import gzip
 import os
+import shutil
 import signal
 
+import archives
 import pytest
-from processes import LUIGI, PIPELINE, background, members, wait_for
+from archives import day_zip
+from processes import LUIGI, PIPELINE, ROOT, background, home, members, wait_for
 
 DAYS = ["2026-01-15", "2026-01-16"]
 RUN = (*PIPELINE, "run", "--date", DAYS[0])
@@ -88,3 +92,39 @@ def test_K9_nohup_protects_a_run_from_the_end_of_its_terminal(project):
         run.send_signal(signal.SIGHUP)
         run.communicate(timeout=30)
         assert run.returncode == 0
+
+
+def stage(project, name):
+    """Brings the project where a run comes to a stage and stays in it; returns how to know that it is there."""
+    project.set(AMP_READ_TIMEOUT=60, AMP_FIRST_BYTE_TIMEOUT=60, AMP_DEADLINE=600, AMP_BACKOFF=60, AMP_BACKOFF_CAP=60)
+    if name != "extraction":
+        sandbox = project.sandbox(faults=[{"first byte": "wait:60", "backoff": "status:503"}[name]])
+        return lambda: any(name == "first byte" or request.status for request in sandbox.requests)
+    project.sandbox()
+    piece = gzip.compress(b'{"event":"%s"}\n' % (b"x" * 1000) * 60_000, 1, mtime=0)
+    day_zip(project.layout, {archives.name(hour): piece for hour in range(24)})  # 1.4 GB of JSON
+    project.set(PIPELINE_THREADS=1, PIPELINE_MAX_RATIO=2000)
+    return lambda: list(project.data.glob("events/.*.tmp/*"))
+
+
+@pytest.mark.parametrize(
+    "command", [RUN, (*LUIGI, "ExtractEvents", "--date", DAYS[0], "--workers", "2")], ids=["one worker", "two workers"]
+)
+@pytest.mark.parametrize("name", ["first byte", "backoff", "extraction"])
+def test_K7_sigterm_ends_a_run_at_each_stage_within_5_seconds(project, command, name):
+    is_there = stage(project, name)
+    try:
+        with background(*command) as run:
+            wait_for(is_there)
+            run.terminate()
+            out, err = run.communicate(timeout=5)
+            assert (run.returncode, out) == (143, "")
+            assert err.endswith(SAID.format("SIGTERM"))
+            assert "Traceback" not in err
+            wait_for(lambda: not members(run.pid), seconds=5)
+        assert not project.layout.events_dir(DAYS[0]).exists()
+        assert project.layout.raw_zip(DAYS[0]).exists() is (name == "extraction")
+        assert project.pipeline("clean", cwd=home(project), PYTHONPATH=str(ROOT)).returncode == 0
+        assert not project.leftovers()
+    finally:
+        shutil.rmtree(project.data, ignore_errors=True)  # large, and nobody needs to search it for secrets
