@@ -22,6 +22,11 @@ def rows_of(member):
     return [json.loads(line) for line in gzip.decompress(member.data).split(b"\n") if line]
 
 
+def texts(of):
+    """The events by name, not the gzip: igzip makes other bytes of them from time to time."""
+    return [(member.name, gzip.decompress(member.data)) for member in of]
+
+
 @pytest.fixture(scope="module")
 def all_members():
     return list(members(DAY, range(24), 400))
@@ -42,11 +47,11 @@ def visits(rows):
 
 
 def test_the_same_every_time():
-    assert list(members(DAY, [8], 50)) == list(members(DAY, [8], 50))
+    assert texts(members(DAY, [8], 50)) == texts(members(DAY, [8], 50))
 
 
 def test_independent_of_the_window(all_members):
-    assert list(members(DAY, [7], 400)) == [each for each in all_members if "_7#" in each.name]
+    assert texts(members(DAY, [7], 400)) == texts(each for each in all_members if "_7#" in each.name)
 
 
 def test_days_hours_and_rates_differ():
