@@ -17,8 +17,8 @@ from pipeline.export.imports import import_day
 from pipeline.operations.clean import clean as remove_leftovers
 from pipeline.operations.status import last_settled, show
 from pipeline.store import days, locks
-from pipeline.store.manifest import EXPORTED
 from pipeline.store.paths import Layout
+from pipeline.store.records import EXPORTED
 from pipeline.tasks import LAST, runs, signals
 from pipeline.tasks.daily import parse_day
 from pipeline.text import count

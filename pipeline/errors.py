@@ -9,6 +9,7 @@
     * RequestError      read the server's words
     * ArchiveError      look at what was put aside; run it again
         * LimitError    raise the setting, if the archive is honest
+    * LoadError         look at the lines that were put aside, or at the file that it names; then run it again
     * StorageError      make room, or mend the permissions
 """
 
@@ -97,6 +98,10 @@ class ArchiveError(PipelineError):
 
 class LimitError(ArchiveError):
     """An archive is larger than a setting allows; it may be honest, and is left where it is."""
+
+
+class LoadError(PipelineError):
+    """A day's lines cannot become rows that can be trusted; nothing of it was published."""
 
 
 class StorageError(PipelineError):

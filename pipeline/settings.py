@@ -5,7 +5,6 @@ import dataclasses
 import difflib
 import functools
 import hashlib
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,12 +14,9 @@ from urllib.parse import urlsplit
 
 import luigi.configuration
 
-from pipeline import dotenv
+from pipeline import dotenv, forms
 from pipeline.errors import ConfigError
 from pipeline.redaction import Secret, remember_pair
-
-REGIONS = {"eu": "https://analytics.eu.amplitude.com", "us": "https://amplitude.com"}
-"""The Export API's host by region (source: Amplitude's Export API page)."""
 
 PREFIXES = {"amplitude": "AMP_", "pipeline": "PIPELINE_"}
 """The environment's prefix by section of luigi.cfg."""
@@ -28,52 +24,6 @@ PREFIXES = {"amplitude": "AMP_", "pipeline": "PIPELINE_"}
 _HOME = Path(__file__).parent.parent
 
 CREDENTIALS = ("AMP_API_KEY", "AMP_SECRET_KEY")
-
-
-def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text.replace("_", ""))
-        if value < least or (most is not None and value > most):
-            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most is not None else " on"))
-        return value
-
-    return parse
-
-
-def _number(least: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value < float("inf"):
-            raise ValueError(f"a number from {least:g} on")
-        return value
-
-    return parse
-
-
-def _region(text: str) -> str:
-    if text.lower() not in REGIONS:
-        raise ValueError(" or ".join(REGIONS))
-    return text.lower()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name; 127.example.com is anybody's
-        return False
-
-
-def _base_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise ValueError("https://HOST or https://HOST:PORT") from None
-    if "@" in url.netloc or url.query or url.fragment:
-        raise ValueError("an address without user, password or query")
-    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname))):
-        raise ValueError("https://HOST (plain http is for this machine's own addresses alone)")
-    return text.rstrip("/")
 
 
 def _setting(section: str, default: object, parse: Callable[[str], Any], what: str) -> Any:  # noqa: ANN401
@@ -84,58 +34,70 @@ def _setting(section: str, default: object, parse: Callable[[str], Any], what: s
 class Settings:
     """The one table of settings; README's comes from it."""
 
-    region: str = _setting("amplitude", "eu", _region, "`eu` or `us`: where the project lives")
+    region: str = _setting("amplitude", "eu", forms.region, "`eu` or `us`: where the project lives")
     base_url: str = _setting(
-        "amplitude", "", _base_url, "the API's address, in place of the region's; https, or http to loopback"
+        "amplitude", "", forms.base_url, "the API's address, in place of the region's; https, or http to loopback"
     )
     concurrency: int = _setting(
-        "amplitude", 4, _whole(1, 5), "windows fetched at once (a project's whole allowance is 5)"
+        "amplitude", 4, forms.whole(1, 5), "windows fetched at once (a project's whole allowance is 5)"
     )
     window_bytes: int = _setting(
-        "amplitude", 64_000_000, _whole(1), "bytes of ZIP that a window is meant to stay under"
+        "amplitude", 64_000_000, forms.whole(1), "bytes of ZIP that a window is meant to stay under"
     )
-    tries: int = _setting("amplitude", 3, _whole(1, 100), "times that a window is tried")
+    tries: int = _setting("amplitude", 3, forms.whole(1, 100), "times that a window is tried")
     backoff: float = _setting(
-        "amplitude", 2.0, _number(0), "seconds before the second try; doubled each time, with jitter"
+        "amplitude", 2.0, forms.number(0), "seconds before the second try; doubled each time, with jitter"
     )
-    backoff_cap: float = _setting("amplitude", 60.0, _number(0), "the longest such wait, in seconds")
+    backoff_cap: float = _setting("amplitude", 60.0, forms.number(0), "the longest such wait, in seconds")
     retry_after_cap: float = _setting(
-        "amplitude", 900.0, _number(0), "the longest wait, in seconds, that a server's `Retry-After` is given"
+        "amplitude", 900.0, forms.number(0), "the longest wait, in seconds, that a server's `Retry-After` is given"
     )
-    connect_timeout: float = _setting("amplitude", 10.0, _number(0.01), "seconds to connect")
+    connect_timeout: float = _setting("amplitude", 10.0, forms.number(0.01), "seconds to connect")
     first_byte_timeout: float = _setting(
-        "amplitude", 600.0, _number(0.01), "seconds until the answer begins: Amplitude builds the ZIP first"
+        "amplitude", 600.0, forms.number(0.01), "seconds until the answer begins: Amplitude builds the ZIP first"
     )
     read_timeout: float = _setting(
-        "amplitude", 60.0, _number(0.01), "seconds without a byte in the middle of an answer"
+        "amplitude", 60.0, forms.number(0.01), "seconds without a byte in the middle of an answer"
     )
     min_speed: int = _setting(
-        "amplitude", 1000, _whole(0), "bytes a second that an answer must keep up, over `read_timeout` seconds"
+        "amplitude", 1000, forms.whole(0), "bytes a second that an answer must keep up, over `read_timeout` seconds"
     )
-    deadline: float = _setting("amplitude", 7200.0, _number(0.01), "seconds for a window, with all its tries")
+    deadline: float = _setting("amplitude", 7200.0, forms.number(0.01), "seconds for a window, with all its tries")
     max_window_bytes: int = _setting(
-        "amplitude", 8_000_000_000, _whole(1), "bytes of ZIP at which a window's answer is cut off"
+        "amplitude", 8_000_000_000, forms.whole(1), "bytes of ZIP at which a window's answer is cut off"
     )
-    settle_hours: int = _setting("amplitude", 3, _whole(3), "hours after a UTC day's end from which it is settled")
+    settle_hours: int = _setting("amplitude", 3, forms.whole(3), "hours after a UTC day's end from which it is settled")
     data_dir: Path = _setting("pipeline", Path("data"), Path, "one project's data")
     logs_dir: Path = _setting("pipeline", Path("logs"), Path, "the log files")
-    threads: int = _setting("pipeline", 0, _whole(0, 256), "threads that gunzip; 0 is one a core")
-    max_entries: int = _setting("pipeline", 200_000, _whole(1), "files that a ZIP may hold")
-    max_member_bytes: int = _setting("pipeline", 50_000_000_000, _whole(1), "bytes of JSON that one file may hold")
-    max_day_bytes: int = _setting("pipeline", 1_000_000_000_000, _whole(1), "bytes of JSON that a day may hold")
+    threads: int = _setting(
+        "pipeline", 0, forms.whole(0, 256), "threads and processes that work on a day; 0 is one a core"
+    )
+    max_entries: int = _setting("pipeline", 200_000, forms.whole(1), "files that a ZIP may hold")
+    max_member_bytes: int = _setting("pipeline", 50_000_000_000, forms.whole(1), "bytes of JSON that one file may hold")
+    max_day_bytes: int = _setting("pipeline", 1_000_000_000_000, forms.whole(1), "bytes of JSON that a day may hold")
     max_ratio: int = _setting(
-        "pipeline", 300, _whole(2), "bytes of JSON that a byte of gzip may become, past the first MiB"
+        "pipeline", 300, forms.whole(2), "bytes of JSON that a byte of gzip may become, past the first MiB"
+    )
+    max_event_bytes: int = _setting("pipeline", 16_000_000, forms.whole(1000), "bytes of JSON that one event may have")
+    max_rejected: float = _setting(
+        "pipeline",
+        0.01,
+        forms.number(0, 1),
+        "share of a day's lines, 0 to 1, that may be no event before the day is refused",
+    )
+    load_memory: int = _setting(
+        "pipeline", 600_000_000, forms.whole(100_000_000), "bytes of memory that DuckDB may take while it loads a day"
     )
 
     @property
     def api(self) -> str:
         """The API's address, without a slash at its end."""
-        return self.base_url or REGIONS[self.region]
+        return self.base_url or forms.REGIONS[self.region]
 
     @property
     def is_loopback(self) -> bool:
         """Whether the API is on this machine: a sandbox."""
-        return _is_loopback(urlsplit(self.api).hostname or "")
+        return forms.is_loopback(urlsplit(self.api).hostname or "")
 
     @property
     def host(self) -> str:
@@ -143,8 +105,8 @@ class Settings:
         return "loopback" if self.is_loopback else urlsplit(self.api).hostname or ""
 
     @property
-    def gunzip_threads(self) -> int:
-        """Threads that gunzip at once."""
+    def cores(self) -> int:
+        """Threads or processes that work on a day at once."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return self.threads or cores
 

@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.store import manifest
-from pipeline.store.manifest import EXPORT_RECORD, ExportRecord, Hour
+from pipeline.store import manifest, records
+from pipeline.store.manifest import EXPORT_RECORD
 from pipeline.store.paths import Layout
+from pipeline.store.records import ExportRecord, Hour
 
 APP = 100011471
 DATE = "2026-01-15"
@@ -62,7 +63,7 @@ def export_record(**changes: object) -> ExportRecord:
         "source": "api",
         "redo": None,
         "windows": [],
-        "hours": [Hour(hour=hour, status=manifest.EXPORTED) for hour in range(24)],
+        "hours": [Hour(hour=hour, status=records.EXPORTED) for hour in range(24)],
         "pipeline": "test",
     }
     return ExportRecord(**{**values, **changes})

@@ -10,10 +10,9 @@ import zipfile
 from typing import IO
 
 from pipeline.errors import ArchiveError, LimitError
-from pipeline.store.endrecord import read_end_record
+from pipeline.store.endrecord import LOCAL_HEADER, read_end_record
 from pipeline.text import printable
 
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENTRY_BYTES = 512  # of the directory, for an entry: three times what an honest name takes
 _ENCRYPTED = 0x1
 
@@ -67,10 +66,10 @@ def _place(file: int, entry: zipfile.ZipInfo) -> int:
     """Returns where an entry's bytes begin, once its local header agrees with the directory."""
     name = printable(entry.orig_filename)
     try:
-        head = _LOCAL_HEADER.unpack(os.pread(file, _LOCAL_HEADER.size, entry.header_offset))
+        head = LOCAL_HEADER.unpack(os.pread(file, LOCAL_HEADER.size, entry.header_offset))
     except (struct.error, OSError):
         raise ArchiveError(f"{name}: its local header is missing") from None
-    local = os.pread(file, head[9], entry.header_offset + _LOCAL_HEADER.size)
+    local = os.pread(file, head[9], entry.header_offset + LOCAL_HEADER.size)
     encoding = "utf-8" if head[2] & 0x800 else "cp437"
     if head[0] != b"PK\x03\x04" or local != entry.orig_filename.encode(encoding, "replace"):
         raise ArchiveError(f"{name}: its local header has another name")
@@ -80,7 +79,7 @@ def _place(file: int, entry: zipfile.ZipInfo) -> int:
         raise ArchiveError(f"{name}: its compression method is {entry.compress_type}, not 0 or 8")
     if entry.compress_type == zipfile.ZIP_STORED and entry.compress_size != entry.file_size:
         raise ArchiveError(f"{name}: it is stored, yet its two lengths differ")
-    return entry.header_offset + _LOCAL_HEADER.size + int(head[9]) + int(head[10])
+    return entry.header_offset + LOCAL_HEADER.size + int(head[9]) + int(head[10])
 
 
 def _refuse_overlap(found: list[tuple[int, zipfile.ZipInfo]], directory: int) -> None:

@@ -13,14 +13,14 @@ from pipeline.export.admission import Admission
 from pipeline.export.archive import Archive
 from pipeline.export.client import Client
 from pipeline.export.merge import Source, publish_day
-from pipeline.export.progress import Progress, Report
 from pipeline.export.staging import Staging
 from pipeline.export.tries import Tries
 from pipeline.export.windows import Window
+from pipeline.progress import Progress, Report
 from pipeline.settings import Settings, load_credentials
-from pipeline.store import days, locks, manifest
-from pipeline.store.manifest import EMPTY, EXPORTED, ExportRecord, Hour
+from pipeline.store import days, locks, records
 from pipeline.store.paths import Layout
+from pipeline.store.records import EMPTY, EXPORTED, ExportRecord, Hour
 
 _TELL_EVERY = 1.0  # seconds
 _NEAR = 7  # days whose refusals are remembered
@@ -113,7 +113,7 @@ class _Fetch:
         self._stop = threading.Event()
         self._progress = Progress(report, "waiting for Amplitude to prepare the export")
         self._tries = Tries(client, settings, staging, date, received=self._progress.add, stop=self._stop)
-        self._running: dict[Future[manifest.Window], Window] = {}
+        self._running: dict[Future[records.FetchedWindow], Window] = {}
         self._size = windows.HOURS
 
     def run(self, size: int, *, alone: bool) -> None:
@@ -134,7 +134,7 @@ class _Fetch:
         finally:
             self._stop.set()
 
-    def _send(self, at_once: int) -> Future[manifest.Window] | None:
+    def _send(self, at_once: int) -> Future[records.FetchedWindow] | None:
         """Sends windows until so many are under way; returns the last that it sent."""
         busy = {hour for window in self._running.values() for hour in window.hours}
         sent = None
@@ -145,7 +145,7 @@ class _Fetch:
             self._running[sent] = window
         return sent
 
-    def _collect(self) -> dict[Future[manifest.Window], manifest.Window]:
+    def _collect(self) -> dict[Future[records.FetchedWindow], records.FetchedWindow]:
         """Waits a moment for windows that end; returns their answers, or raises what one failed with."""
         wait(self._running, timeout=_TELL_EVERY, return_when=FIRST_COMPLETED)
         ended = [future for future in self._running if future.done()]

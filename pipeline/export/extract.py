@@ -15,13 +15,13 @@ from pipeline.errors import ArchiveError, LimitError, StorageError, TransientErr
 from pipeline.export.archive import Archive, Member, parse_name
 from pipeline.export.gunzip import Gunzip
 from pipeline.export.lines import LineCounter
-from pipeline.export.progress import Progress, Report
 from pipeline.export.windows import HOURS
+from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine
-from pipeline.store.manifest import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
 from pipeline.store.paths import SUCCESS, Layout
 from pipeline.store.publish import make_dirs, publish_directory, remove, staging, sync
+from pipeline.store.records import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
 
 
 def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsRecord:
@@ -120,7 +120,7 @@ class _Extraction:
 
         # The largest first: none is left to run alone at the end.
         largest_first = sorted(members, key=lambda member: -member.bytes)
-        for file in threads.each(self._write, largest_first, self._settings.gunzip_threads, self._stop, tell):
+        for file in threads.each(self._write, largest_first, self._settings.cores, self._stop, tell):
             files.append(file)
             tell()
         return sorted(files, key=lambda file: (file.hour, file.part))

@@ -17,8 +17,8 @@ from pipeline.export.merge import Source, publish_day
 from pipeline.export.windows import HOURS
 from pipeline.settings import Settings
 from pipeline.store import days
-from pipeline.store.manifest import EMPTY, EXPORTED, NO_FILE, ExportRecord, Hour
 from pipeline.store.paths import Layout
+from pipeline.store.records import EMPTY, EXPORTED, NO_FILE, ExportRecord, Hour
 from pipeline.text import count, printable
 
 _COMPLETE = re.compile(r"(?P<app>\d+)_(?P<date>\d{4}-\d\d-\d\d)_(?P<hour>\d\d?)_complete", re.ASCII)

@@ -13,9 +13,10 @@ from pipeline.export.archive import Archive, Member
 from pipeline.export.windows import HOURS
 from pipeline.settings import Settings
 from pipeline.store import manifest, quarantine
-from pipeline.store.manifest import EXPORT_RECORD, ExportRecord
+from pipeline.store.manifest import EXPORT_RECORD
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, publish_file, staging
+from pipeline.store.records import ExportRecord
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no member's bytes depend on when the ZIP is written
 

@@ -10,7 +10,7 @@ from pipeline.errors import ArchiveError, ConfigError, PipelineError
 from pipeline.export import windows
 from pipeline.export.archive import Archive
 from pipeline.settings import Settings
-from pipeline.store import days, manifest, quarantine
+from pipeline.store import days, manifest, quarantine, records
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, remove
 from pipeline.text import count
@@ -22,7 +22,7 @@ class _Staged(msgspec.Struct, kw_only=True, frozen=True):
     host: str
     key: str
     redo: str | None
-    window: manifest.Window
+    window: records.FetchedWindow
 
 
 class Staging:
@@ -39,10 +39,10 @@ class Staging:
         self._key = key
         self._folder = layout.windows_dir(date)
         self._app: int | None = None
-        self._answered: dict[windows.Window, manifest.Window] = {}
+        self._answered: dict[windows.Window, records.FetchedWindow] = {}
 
     @property
-    def answers(self) -> list[tuple[windows.Window, manifest.Window]]:
+    def answers(self) -> list[tuple[windows.Window, records.FetchedWindow]]:
         """The answers so far, refusals included: as they stand now, for threads add to them."""
         return list(self._answered.items())
 
@@ -84,7 +84,7 @@ class Staging:
             archive.verify()
             self._app = members[0].app
 
-    def keep(self, window: windows.Window, answer: manifest.Window) -> None:
+    def keep(self, window: windows.Window, answer: records.FetchedWindow) -> None:
         """Keeps an answer: with its verified ZIP, as empty, or as a refusal to be remembered."""
         if answer.status == 200:  # noqa: PLR2004
             self.part(window).replace(self.zip(window))

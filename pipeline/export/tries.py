@@ -14,7 +14,7 @@ from pipeline.export.client import Answer, Client
 from pipeline.export.staging import Staging
 from pipeline.export.windows import Window
 from pipeline.settings import Settings
-from pipeline.store import manifest
+from pipeline.store import records
 
 _TIMEOUTS_THAT_HALVE = 2  # a first 504 may pass; a second says that the window is too much
 
@@ -39,7 +39,7 @@ class Tries:
         self._received = received
         self._stop = stop
 
-    def fetch(self, window: Window) -> manifest.Window:
+    def fetch(self, window: Window) -> records.FetchedWindow:
         """Fetches a window, verifies it and keeps its answer.
 
         Returns:
@@ -89,7 +89,7 @@ class Tries:
             self._staging.verify(window, part)
         return answer
 
-    def _refused(self, window: Window, run: "_Run", error: TooLargeError) -> manifest.Window:
+    def _refused(self, window: Window, run: "_Run", error: TooLargeError) -> records.FetchedWindow:
         if len(window.hours) == 1:
             raise TooLargeError(
                 f"hour {window.first}: {error.what}",
@@ -152,8 +152,8 @@ class _Run:
         self.started = time.monotonic()
         self.at = dt.datetime.now(dt.UTC)
 
-    def answer(self, window: Window, status: int, size: int, at: dt.datetime, seconds: float) -> manifest.Window:
-        return manifest.Window(
+    def answer(self, window: Window, status: int, size: int, at: dt.datetime, seconds: float) -> records.FetchedWindow:
+        return records.FetchedWindow(
             first=window.first,
             last=window.last,
             status=status,

@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from pipeline.store.manifest import ExportRecord
+from pipeline.store.records import ExportRecord
 
 SIZES = (24, 12, 6, 3, 1)
 """The hours that a window may have; each is halved to the next."""

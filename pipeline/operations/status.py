@@ -12,8 +12,8 @@ from rich.table import Table
 from pipeline.errors import storage_errors
 from pipeline.settings import Settings
 from pipeline.store import days
-from pipeline.store.manifest import NO_FILE
 from pipeline.store.paths import Layout
+from pipeline.store.records import NO_FILE
 from pipeline.text import count, size
 
 _ADVISED = 3  # gaps for which the command is spelt out

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, storage_errors
 from pipeline.store import manifest
-from pipeline.store.manifest import EventsRecord, ExportRecord
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, publish_file, remove
+from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
 
 
 def new_id() -> str:
@@ -28,6 +28,11 @@ def events_record(layout: Layout, date: dt.date) -> EventsRecord | None:
     return manifest.read_events_record(layout.events_dir(date), date)
 
 
+def load_record(layout: Layout, date: dt.date) -> LoadRecord | None:
+    """Returns the record of a day's Parquet, or None where it is not whole."""
+    return manifest.read_load_record(layout.parquet_dir(date), date)
+
+
 def is_exported(layout: Layout, date: dt.date) -> bool:
     """Tells whether a day's ZIP stands and answers what was asked for."""
     record = export_record(layout, date)
@@ -41,6 +46,18 @@ def is_extracted(layout: Layout, date: dt.date) -> bool:
         return False
     export = export_record(layout, date)
     return export is None or export.id == record.export.id
+
+
+def is_loaded(layout: Layout, date: dt.date) -> bool:
+    """Tells whether a day's Parquet stands, comes from the events and the ZIP that stand, and answers what was asked.
+
+    Both are looked at: a ZIP that was replaced has not reached the events yet.
+    """
+    record = load_record(layout, date)
+    if record is None or not _answers(layout, date, record.redo):
+        return False
+    events, export = events_record(layout, date), export_record(layout, date)
+    return (events is None or events.id == record.extraction.id) and (export is None or export.id == record.export.id)
 
 
 def redo_asked(layout: Layout, date: dt.date) -> str | None:
@@ -98,7 +115,7 @@ def project(layout: Layout, date: dt.date) -> Project:
     """Returns whose days the folder holds, as the nearest stored days say."""
     app = host = None
     for other in _by_distance(layout, date):
-        record = export_record(layout, other) or events_record(layout, other)
+        record = export_record(layout, other) or events_record(layout, other) or load_record(layout, other)
         if record is not None:
             app = record.app if app is None else app
             host = (record.host or None) if host is None else host

@@ -4,6 +4,9 @@ import os
 import struct
 import zipfile
 
+LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+"""What stands before each file of a ZIP: signature, ..., method, ..., lengths of its name and its extra field."""
+
 _END_RECORD = struct.Struct("<4s4H2IH")
 _ZIP64_LOCATOR = struct.Struct("<4sIQI")
 _ZIP64_END = struct.Struct("<4sQ2H2I4Q")

@@ -1,7 +1,6 @@
-"""What the records say, typed: `_export.json` of a day's ZIP and `_SUCCESS` of a day's events.
+"""The records on disk: `_export.json` of a day's ZIP, and `_SUCCESS` of its events and of its Parquet.
 
-Each record has an id and names the id of the stage that it was made from. A record is checked when it is read;
-one that is torn, of another form or of another day is no record.
+A record is checked when it is read; one that is torn, of another form or of another day is no record.
 """
 
 import datetime as dt
@@ -15,107 +14,15 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.errors import ConfigError
-from pipeline.store.endrecord import read_end_record
+from pipeline.store.endrecord import LOCAL_HEADER, read_end_record
 from pipeline.store.paths import SUCCESS
-
-FORMAT = 1
-"""The records' form; a newer one is refused, for this program would write over what it does not understand."""
+from pipeline.store.records import FORMAT, EventsRecord, ExportRecord, LoadRecord
 
 EXPORT_RECORD = "_export.json"
 """The ZIP's first member."""
 
-EXPORTED, EMPTY, NO_FILE = "exported", "empty", "no file"
-"""An hour's status: it has a file; Amplitude has no events of it; an import had no file of it and cannot say why."""
-
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-
-
-class Window(msgspec.Struct, kw_only=True, frozen=True):
-    """How a window was fetched: hours `first` to `last`, both included; bytes of ZIP; times in UTC and seconds."""
-
-    first: int
-    last: int
-    status: int
-    tries: int
-    bytes: int
-    requested_at: dt.datetime
-    seconds: float
-
-
-class Hour(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """An upload hour of the day and its status; `events` is known from the extraction on."""
-
-    hour: int
-    status: str
-    events: int | None = None
-
-
-class ExportRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """How a day was fetched, or from where it was imported."""
-
-    format: int = FORMAT
-    id: str
-    date: dt.date
-    app: int | None
-    host: str
-    source: str
-    redo: str | None
-    windows: list[Window]
-    hours: list[Hour]
-    pipeline: str
-
-
-class ExportRef(msgspec.Struct, kw_only=True, frozen=True):
-    """The ZIP that the events were extracted from; bytes and digest are the whole file's."""
-
-    id: str
-    bytes: int
-    sha256: str
-    source: str
-
-
-class EventsFile(msgspec.Struct, kw_only=True, frozen=True):
-    """A file of JSON lines; bytes of JSON; events = lines - blank lines; `crc32` is the gzip's own, checked."""
-
-    name: str
-    app: int
-    hour: int
-    part: int
-    bytes: int
-    lines: int
-    blank_lines: int
-    events: int
-    crc32: str
-
-
-class Totals(msgspec.Struct, kw_only=True, frozen=True):
-    """The sums over a day's files."""
-
-    files: int
-    bytes: int
-    lines: int
-    blank_lines: int
-    events: int
-
-
-class EventsRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """What was extracted of a day; durations in seconds."""
-
-    format: int = FORMAT
-    id: str
-    date: dt.date
-    app: int | None
-    host: str
-    redo: str | None
-    export: ExportRef
-    hours: list[Hour]
-    files: list[EventsFile]
-    totals: Totals
-    pipeline: str
-    seconds: dict[str, float]
-
-
-Record = TypeVar("Record", ExportRecord, EventsRecord)
+Record = TypeVar("Record", ExportRecord, EventsRecord, LoadRecord)
+Marker = TypeVar("Marker", EventsRecord, LoadRecord)
 
 
 def encode(record: msgspec.Struct) -> bytes:
@@ -150,8 +57,25 @@ def read_events_record(directory: Path, date: dt.date) -> EventsRecord | None:
     Returns:
         The record, or None where the directory is not whole.
     """
+    return _marked(directory, EventsRecord, date)
+
+
+def read_load_record(directory: Path, date: dt.date) -> LoadRecord | None:
+    """Reads the marker of a day's Parquet, and checks that its files are there with their sizes.
+
+    Args:
+        directory: The day's partition; files that the marker does not name are none of it.
+        date: The day that it should be of.
+
+    Returns:
+        The record, or None where the partition is not whole.
+    """
+    return _marked(directory, LoadRecord, date)
+
+
+def _marked(directory: Path, kind: type[Marker], date: dt.date) -> Marker | None:
     try:
-        record = _decoded((directory / SUCCESS).read_bytes(), EventsRecord, date, directory / SUCCESS)
+        record = _decoded((directory / SUCCESS).read_bytes(), kind, date, directory / SUCCESS)
         with os.scandir(directory) as entries:
             sizes = {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
     except OSError:
@@ -186,12 +110,12 @@ def _refuse_newer(text: bytes, path: Path) -> None:
 
 def _first_member(file: int) -> bytes:
     """Returns the bytes of a whole ZIP's first member if it is our record; else nothing."""
-    sign, _, _, method, _, _, crc, _, length, name_length, extra_length = _LOCAL_HEADER.unpack(
-        os.pread(file, _LOCAL_HEADER.size, 0)
+    sign, _, _, method, _, _, crc, _, length, name_length, extra_length = LOCAL_HEADER.unpack(
+        os.pread(file, LOCAL_HEADER.size, 0)
     )
-    name = os.pread(file, name_length, _LOCAL_HEADER.size)
+    name = os.pread(file, name_length, LOCAL_HEADER.size)
     if sign != b"PK\x03\x04" or method != 0 or name != EXPORT_RECORD.encode():
         return b""
     read_end_record(file)
-    text = os.pread(file, length, _LOCAL_HEADER.size + name_length + extra_length)
+    text = os.pread(file, length, LOCAL_HEADER.size + name_length + extra_length)
     return text if zlib.crc32(text) == crc else b""

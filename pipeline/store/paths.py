@@ -45,10 +45,35 @@ class Layout:
         """Returns where the directory is staged, beside its final place."""
         return self.root / "events" / f".{date}.tmp"
 
+    def parquet_dir(self, date: dt.date) -> Path:
+        """Returns the partition of a day's typed rows."""
+        return self.root / "parquet" / f"date={date}"
+
+    def parquet_marker(self, date: dt.date) -> Path:
+        """Returns the marker that names the partition's files; replacing it is the commit."""
+        return self.parquet_dir(date) / SUCCESS
+
+    def parquet_part(self, date: dt.date) -> Path:
+        """Returns where a partition's files are staged, beside it."""
+        return self.root / "parquet" / f".date={date}.tmp"
+
+    def rejected_dir(self, date: dt.date) -> Path:
+        """Returns where the lines of a day are kept that became no row."""
+        return self.root / "rejected" / f"date={date}"
+
+    def warehouse(self) -> Path:
+        """Returns the DuckDB file over the Parquet: derived, never the only copy of anything."""
+        return self.root / "warehouse.duckdb"
+
+    def warehouse_part(self) -> Path:
+        """Returns the directory in which the DuckDB file is built."""
+        return self.root / ".warehouse.tmp"
+
     def staged(self, date: dt.date) -> list[Path]:
         """Returns every place where something of a day is staged."""
         part = self.events_part(date)
-        return [self.raw_part(date), self.windows_dir(date), part, part.with_suffix(".old.tmp")]
+        windows, parquet = self.windows_dir(date), self.parquet_part(date)
+        return [self.raw_part(date), windows, part, part.with_suffix(".old.tmp"), parquet]
 
     def lock(self, name: dt.date | str) -> Path:
         """Returns the lock of a day, or of something else by name."""
@@ -70,22 +95,27 @@ class Layout:
 
     def dates(self) -> list[dt.date]:
         """Returns the days that something is stored of, oldest first."""
-        found = {*_dates(self.root / "raw", ".zip"), *_dates(self.root / "events", "")}
-        return sorted(found)
+        stages = (_dates(self.root / "raw", suffix=".zip"), _dates(self.root / "events"), self.partitions())
+        return sorted({date for dates in stages for date in dates})
+
+    def partitions(self) -> list[dt.date]:
+        """Returns the days that have a partition, oldest first."""
+        return sorted(_dates(self.root / "parquet", prefix="date="))
 
     def leftovers(self) -> Iterator[Path]:
         """Yields what unfinished runs left beside the published data."""
-        for folder in ("raw", "events"):
+        for folder in ("raw", "events", "parquet"):
             for pattern in (".*.part", ".*.tmp", ".*.windows"):
                 yield from sorted((self.root / folder).glob(pattern))
+        yield self.warehouse_part()
 
 
-def _dates(folder: Path, suffix: str) -> Iterator[dt.date]:
+def _dates(folder: Path, prefix: str = "", suffix: str = "") -> Iterator[dt.date]:
     with storage_errors(folder):
         paths = list(folder.iterdir()) if folder.is_dir() else []
     for path in paths:
-        if path.name.endswith(suffix):
-            name = path.name.removesuffix(suffix)
+        if path.name.startswith(prefix) and path.name.endswith(suffix):
+            name = path.name.removeprefix(prefix).removesuffix(suffix)
             try:
                 date = dt.date.fromisoformat(name)
             except ValueError:

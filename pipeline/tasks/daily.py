@@ -13,7 +13,7 @@ from luigi.task import MixinNaiveBulkComplete
 
 from pipeline import logs, settings
 from pipeline.errors import ConfigError, storage_errors
-from pipeline.export.progress import Report
+from pipeline.progress import Report
 from pipeline.redaction import redact
 from pipeline.store import locks
 from pipeline.store.paths import Layout

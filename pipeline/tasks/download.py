@@ -5,9 +5,9 @@ from loguru import logger
 
 from pipeline import settings
 from pipeline.export.download import fetch_day
-from pipeline.export.progress import Report
+from pipeline.progress import Report
 from pipeline.store import days
-from pipeline.store.manifest import EXPORTED
+from pipeline.store.records import EXPORTED
 from pipeline.tasks.daily import DailyTask
 from pipeline.text import count, size
 

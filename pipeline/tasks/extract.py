@@ -4,7 +4,7 @@ import luigi
 
 from pipeline import settings
 from pipeline.export.extract import extract_day
-from pipeline.export.progress import Report
+from pipeline.progress import Report
 from pipeline.store import days
 from pipeline.tasks.daily import DailyTask
 from pipeline.tasks.download import DownloadExport

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline import logs
-from pipeline.export.progress import Report
+from pipeline.progress import Report
 from pipeline.redaction import redact
 
 _EVERY = 1.0  # seconds between two reports: each is a request to luigid

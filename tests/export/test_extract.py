@@ -20,8 +20,8 @@ from pipeline.export.archive import Archive
 from pipeline.export.extract import extract_day, write_events
 from pipeline.settings import Settings
 from pipeline.store import days
-from pipeline.store.manifest import EMPTY, EXPORTED, Hour
 from pipeline.store.paths import Layout
+from pipeline.store.records import EMPTY, EXPORTED, Hour
 
 HOURS = [Hour(hour=hour, status=EXPORTED if hour in (0, 7) else EMPTY) for hour in range(24)]
 ODD = '{"text":"a\u2028b\u0085c\x1cd\\re"}\n\r\n{"crlf":1}\r\n  \n{"last":true}'.encode()

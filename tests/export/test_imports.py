@@ -13,8 +13,8 @@ from pipeline.export.extract import extract_day
 from pipeline.export.imports import import_day
 from pipeline.settings import Settings
 from pipeline.store import days, manifest
-from pipeline.store.manifest import EMPTY, EXPORTED, NO_FILE
 from pipeline.store.paths import Layout
+from pipeline.store.records import EMPTY, EXPORTED, NO_FILE
 
 GZ = zipped(b"{}\n")
 

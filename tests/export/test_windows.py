@@ -10,7 +10,7 @@ import pytest
 from asking import DAY, SIX_HOURS, answers, asked, cut_of, fetch
 
 from pipeline.export.windows import HOURS, SIZES, UNKNOWN_SIZE, Window, cut, halved, largest_size
-from pipeline.store import days, manifest
+from pipeline.store import days, records
 
 MB = 1_000_000
 DST = [dt.date(2026, 3, 29), dt.date(2026, 10, 25), dt.date(2026, 3, 8), dt.date(2026, 11, 1)]
@@ -20,12 +20,12 @@ ZONES = ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Tokyo", "Asia/Kath
 def record(*refused):
     """A stored day's record in which windows of these sizes were refused, by (hours, status)."""
     windows = [
-        manifest.Window(
+        records.FetchedWindow(
             first=0, last=hours - 1, status=status, tries=1, bytes=0, requested_at=dt.datetime.now(dt.UTC), seconds=1
         )
         for hours, status in refused
     ]
-    return manifest.ExportRecord(
+    return records.ExportRecord(
         id="1", date=DAY, app=1, host="h", source="api", redo=None, windows=windows, hours=[], pipeline="0"
     )
 

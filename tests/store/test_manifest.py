@@ -12,10 +12,11 @@ from archives import DAY, day_zip, export, export_record, flips, name, write, zi
 
 from pipeline.errors import ConfigError
 from pipeline.store import manifest
-from pipeline.store.manifest import EventsFile, EventsRecord, ExportRef, Totals, Window, read_events_record
+from pipeline.store.manifest import read_events_record
 from pipeline.store.paths import Layout
+from pipeline.store.records import EventsFile, EventsRecord, ExportRef, FetchedWindow, Totals
 
-WINDOW = Window(
+WINDOW = FetchedWindow(
     first=0, last=5, status=200, tries=2, bytes=99, requested_at=dt.datetime(2026, 1, 16, 4, tzinfo=dt.UTC), seconds=1.5
 )
 RECORD = export_record(windows=[WINDOW])

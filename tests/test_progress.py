@@ -6,7 +6,7 @@ import pytest
 from asking import fetch
 
 from pipeline.export import download
-from pipeline.export.progress import Progress
+from pipeline.progress import Progress
 
 WAITING = "waiting for Amplitude to prepare the export"
 

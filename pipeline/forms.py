@@ -1,0 +1,62 @@
+"""The forms that a setting's text may take: each reads it, or says what it takes."""
+
+import ipaddress
+import sys
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+REGIONS = {"eu": "https://analytics.eu.amplitude.com", "us": "https://amplitude.com"}
+"""The Export API's host by region (source: Amplitude's Export API page)."""
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Returns a reader of whole numbers within bounds, both included."""
+
+    def parse(text: str) -> int:
+        value = int(text.replace("_", ""))
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most is not None else " on"))
+        return value
+
+    return parse
+
+
+def number(least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
+    """Returns a reader of numbers within bounds, both included."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise ValueError(f"a number from {least:g} " + ("on" if most == sys.float_info.max else f"to {most:g}"))
+        return value
+
+    return parse
+
+
+def region(text: str) -> str:
+    """Reads a region's name."""
+    if text.lower() not in REGIONS:
+        raise ValueError(" or ".join(REGIONS))
+    return text.lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether a host name is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name; 127.example.com is anybody's
+        return False
+
+
+def base_url(text: str) -> str:
+    """Reads an address: https, or http to loopback."""
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise ValueError("https://HOST or https://HOST:PORT") from None
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("an address without user, password or query")
+    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname))):
+        raise ValueError("https://HOST (plain http is for this machine's own addresses alone)")
+    return text.rstrip("/")

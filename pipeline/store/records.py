@@ -1,0 +1,188 @@
+"""What each stage records of a day, typed.
+
+Each record has an id and names the ids of the stages that it was made from.
+"""
+
+import datetime as dt
+
+import msgspec
+
+FORMAT = 1
+"""The records' form; a newer one is refused, for this program would write over what it does not understand."""
+
+EXPORTED, EMPTY, NO_FILE = "exported", "empty", "no file"
+"""An hour's status: it has a file; Amplitude has no events of it; an import had no file of it and cannot say why."""
+
+
+class FetchedWindow(msgspec.Struct, kw_only=True, frozen=True):
+    """How a window was fetched: hours `first` to `last`, both included; bytes of ZIP; times in UTC and seconds."""
+
+    first: int
+    last: int
+    status: int
+    tries: int
+    bytes: int
+    requested_at: dt.datetime
+    seconds: float
+
+
+class Hour(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """An upload hour of the day and its status; `events` is known from the extraction on."""
+
+    hour: int
+    status: str
+    events: int | None = None
+
+
+class ExportRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """How a day was fetched, or from where it was imported."""
+
+    format: int = FORMAT
+    id: str
+    date: dt.date
+    app: int | None
+    host: str
+    source: str
+    redo: str | None
+    windows: list[FetchedWindow]
+    hours: list[Hour]
+    pipeline: str
+
+
+class ExportRef(msgspec.Struct, kw_only=True, frozen=True):
+    """The ZIP that the events were extracted from; bytes and digest are the whole file's."""
+
+    id: str
+    bytes: int
+    sha256: str
+    source: str
+
+
+class EventsFile(msgspec.Struct, kw_only=True, frozen=True):
+    """A file of JSON lines; bytes of JSON; events = lines - blank lines; `crc32` is the gzip's own, checked."""
+
+    name: str
+    app: int
+    hour: int
+    part: int
+    bytes: int
+    lines: int
+    blank_lines: int
+    events: int
+    crc32: str
+
+
+class Totals(msgspec.Struct, kw_only=True, frozen=True):
+    """The sums over a day's files."""
+
+    files: int
+    bytes: int
+    lines: int
+    blank_lines: int
+    events: int
+
+
+class EventsRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """What was extracted of a day; durations in seconds."""
+
+    format: int = FORMAT
+    id: str
+    date: dt.date
+    app: int | None
+    host: str
+    redo: str | None
+    export: ExportRef
+    hours: list[Hour]
+    files: list[EventsFile]
+    totals: Totals
+    pipeline: str
+    seconds: dict[str, float]
+
+
+class EventsRef(msgspec.Struct, kw_only=True, frozen=True):
+    """The extraction that the rows were loaded from, and what it counted."""
+
+    id: str
+    totals: Totals
+
+
+class ParquetFile(msgspec.Struct, kw_only=True, frozen=True):
+    """A file of the partition; its bytes and their digest."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class RejectedFile(msgspec.Struct, kw_only=True, frozen=True):
+    """The file of the lines that became no row; `lines` of it, in order of file and line."""
+
+    name: str
+    lines: int
+    bytes: int
+    sha256: str
+
+
+class Span(msgspec.Struct, kw_only=True, frozen=True):
+    """The first and the last of some times, UTC without a zone, as Amplitude writes them; None where no row has one."""
+
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+
+class Counts(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of a day's lines: events = rows + duplicates + rejects.
+
+    Attributes:
+        rows: Rows of the Parquet, read back.
+        uuids: Distinct uuids among them.
+        duplicates: Lines left out for another line of the same uuid.
+        conflicts: Those of them that differ from the line that was kept; they stand in the rejected file.
+        rejects: Lines that are no event; they stand in the rejected file.
+        apart: Values in `extra`, by key: unknown keys, and values that do not fit their column.
+        no_uuid: Rows without a uuid.
+        no_event_time: Rows without an event time.
+        late: Rows that happened before the upload day began.
+        future: Rows that claim to have happened over a minute after their upload.
+        outside: Rows whose upload time is not on the upload day.
+    """
+
+    rows: int
+    uuids: int
+    duplicates: int
+    conflicts: int
+    rejects: int
+    apart: dict[str, int]
+    no_uuid: int
+    no_event_time: int
+    late: int
+    future: int
+    outside: int
+
+
+class LoadRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """What was loaded of a day, and all that the stages before it counted; durations in seconds."""
+
+    format: int = FORMAT
+    id: str
+    date: dt.date
+    app: int | None
+    host: str
+    redo: str | None
+    export: ExportRef
+    extraction: EventsRef
+    hours: list[Hour]
+    schema: int
+    files: list[ParquetFile]
+    rejected: RejectedFile | None
+    counts: Counts
+    server_upload_time: Span
+    event_time: Span
+    pipeline: str
+    seconds: dict[str, float]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of Parquet."""
+        return sum(file.bytes for file in self.files)

@@ -1,0 +1,77 @@
+"""DuckDB as we use it: in memory, bounded, and its failures in our words."""
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from pipeline.errors import StorageError
+from pipeline.text import printable
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def text(value: str) -> str:
+    """Returns a text as SQL takes it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def path(place: Path) -> str:
+    """Returns a path to read as SQL takes it: DuckDB reads `*`, `?` and `[` in it as a pattern, and `#` as itself."""
+    return text(_GLOB.sub(r"[\g<0>]", str(place)))
+
+
+@contextlib.contextmanager
+def session(spill: Path, memory: int, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Opens a database in memory, and closes it.
+
+    Args:
+        spill: The directory for what does not fit the memory; DuckDB makes it when it needs it.
+        memory: Bytes that it may take.
+        threads: Threads that work at once.
+
+    Raises:
+        StorageError: What is done in it failed for want of memory or room.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory}B",
+        "threads": threads,
+        "temp_directory": str(spill),
+        "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
+        "autoload_known_extensions": False,
+    }
+    with storage_failures(spill), duckdb.connect(":memory:", config=config) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def storage_failures(place: Path) -> Iterator[None]:
+    """Turns DuckDB's failures of disk and memory inside it into a StorageError; others pass.
+
+    Args:
+        place: What is written or read.
+
+    Raises:
+        StorageError: No room, no memory, or no right to the file.
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise StorageError(
+            f"{place}: DuckDB has too little memory ({_first_line(error)})",
+            "Raise PIPELINE_LOAD_MEMORY, then run it again: what was there before is untouched.",
+        ) from error
+    except duckdb.IOException as error:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        if "No space left" in str(error):
+            raise StorageError.of(full, place) from error
+        raise StorageError(
+            f"{place}: {_first_line(error)}", "Mend that, then run it again: what was there before is untouched."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return printable(str(error).partition("\n")[0], 300)
