@@ -1,6 +1,6 @@
 # The pipeline's face. Plain `make` prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run range daily force import status scheduler demo test lint check bench clean lock
+.PHONY: help setup run range daily force import status sql scheduler demo test lint check bench clean lock
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -14,7 +14,7 @@ comma := ,
 # An empty DATE is a slip of a script (DATE=$$DAY), not yesterday.
 GIVEN := $(filter-out undefined,$(origin DATE))
 # Arguments travel by the environment, so that no shell reads them twice.
-export DATE FROM TO DAYS PORT
+export DATE FROM TO DAYS PORT Q
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
 export no_proxy := $(NO_PROXY)
@@ -50,6 +50,9 @@ import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=p
 
 status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
+
+sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table; without Q a prompt
+	@$(PIPELINE) sql $(if $(filter undefined,$(origin Q)),,--query "$$Q")
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
 	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"

@@ -6,12 +6,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-_EVERY = 0.01  # seconds between two looks at the memory
+_EVERY = 0.02  # seconds between two looks at the memory: a look takes 2 ms of a core
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,42 +55,75 @@ def measure(side: Side) -> Run:
     return Run(json.loads(out.splitlines()[-1]) if side.tells else wall, peak)
 
 
-def compare(title: str, sides: Sequence[Side], amount: float, rounds: int) -> dict[str, float]:
+def compare(
+    title: str, sides: Sequence[Side], amount: float, rounds: int, *, unit: str = "MB", warm: bool = True
+) -> dict[str, Run]:
     """Runs the sides in turn, some rounds of them, and prints their medians as a table.
 
     Args:
         title: What the table shows.
         sides: The first is what the others are compared with.
-        amount: MB that each side moves.
-        rounds: How often each runs, after one run that does not count.
+        amount: What each side moves, in units.
+        rounds: How often each runs.
+        unit: What is moved.
+        warm: Whether each runs once before that, which does not count.
 
     Returns:
-        The median seconds by side.
+        The medians by side.
     """
     runs: dict[str, list[Run]] = {side.name: [] for side in sides}
-    for round_ in range(rounds + 1):
+    for round_ in range(-warm, rounds):
         for side in sides:
             run = measure(side)
-            if round_:
+            if round_ >= 0:
                 runs[side.name].append(run)
-    seconds = {name: statistics.median(run.seconds for run in of) for name, of in runs.items()}
-    base = seconds[sides[0].name]
+    medians = {name: _median(of) for name, of in runs.items()}
+    base = medians[sides[0].name].seconds
+    table(
+        title,
+        ["side", "s (min-max)", f"{unit}/s", "throughput", "peak MB of the tree"],
+        [
+            [
+                name,
+                seconds(run.seconds for run in runs[name]),
+                f"{amount / median.seconds:,.0f}",
+                f"{base / median.seconds:.2f} x",
+                f"{median.peak / 1e6:,.0f}",
+            ]
+            for name, median in medians.items()
+        ],
+    )
+    return medians
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table as Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
     print(f"\n### {title}\n")
-    print("| side | s (min-max) | MB/s | throughput | peak MB of the tree |\n| --- | --- | --- | --- | --- |")
-    for name, of in runs.items():
-        low, high = min(run.seconds for run in of), max(run.seconds for run in of)
-        peak = statistics.median(run.peak for run in of) / 1e6
-        print(
-            f"| {name} | {seconds[name]:.2f} ({low:.2f}-{high:.2f}) | {amount / seconds[name]:.0f}"
-            f" | {base / seconds[name]:.2f} x | {peak:.0f} |"
-        )
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
     sys.stdout.flush()
-    return seconds
+
+
+def require(what: str, found: float, most: float, unit: str) -> None:
+    """Prints a figure beside the one that it must stay below."""
+    print(f"\n{what}: {found:.2f} {unit}; below {most:g} {unit} is required{'' if found < most else ': MISSED'}.")
+    sys.stdout.flush()
+
+
+def seconds(of: Iterable[float]) -> str:
+    """Returns seconds as a table shows them: the median, the least, the most."""
+    times = sorted(of)
+    middle = statistics.median(times)
+    return f"{middle:.2f} ({times[0]:.2f}-{times[-1]:.2f})" if len(times) > 1 else f"{middle:.2f}"
 
 
 def python(code: Path, *arguments: str) -> list[str]:
     """Returns the command that runs a file of the benchmark with this Python."""
     return [sys.executable, str(code), *arguments]
+
+
+def _median(runs: Sequence[Run]) -> Run:
+    return Run(statistics.median(run.seconds for run in runs), int(statistics.median(run.peak for run in runs)))
 
 
 def _tree(pid: int) -> int:

@@ -11,10 +11,14 @@ import time
 import zipfile
 from pathlib import Path
 
+import duckdb
+
 from pipeline.export.client import Client
 from pipeline.export.extract import extract_day, write_events
 from pipeline.export.windows import Window
 from pipeline.settings import load, load_credentials
+from pipeline.warehouse import catalog, duck, events
+from pipeline.warehouse.load import load_day
 
 _PIECE = 1 << 20
 
@@ -40,9 +44,9 @@ def ours(zip_path: str, out: str) -> None:
     write_events(Path(zip_path), _date(zip_path), Path(out), load(), lambda *_: None, durable=False)
 
 
-def published(zip_path: str) -> None:
+def published(date: str) -> None:
     """Our extraction as the task does it: synced and published."""
-    extract_day(_date(zip_path), load(), lambda *_: None)
+    extract_day(dt.date.fromisoformat(date), load(), lambda *_: None)
 
 
 def fetch(date: str, out: str) -> None:
@@ -51,12 +55,40 @@ def fetch(date: str, out: str) -> None:
     client.fetch_window(dt.date.fromisoformat(date), Window(0, 23), Path(out), lambda _: None, 600)
 
 
+def loaded(date: str) -> None:
+    """Our load as the task does it: typed, deduplicated, counted back, synced and published."""
+    load_day(dt.date.fromisoformat(date), load(), lambda *_: None)
+
+
+def refreshed() -> None:
+    """Our warehouse file, brought to what the markers say."""
+    catalog.refresh(load())
+
+
+def one_liner(pattern: str, database: str) -> None:
+    """What one types first: every type found out by DuckDB; duplicates stay, nothing is counted."""
+    with duckdb.connect(database) as connection:
+        connection.execute(f"CREATE TABLE e AS SELECT * FROM read_json({duck.text(pattern)})")
+
+
+def floor(pattern: str, out: str) -> None:
+    """The least that there is to do: DuckDB's own COPY with our types; duplicates stay, nothing is checked."""
+    columns = ", ".join(f"'{column.name}': '{column.kind.value}'" for column in events.COLUMNS)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (FROM read_json({duck.text(pattern)}, format = 'newline_delimited', columns = {{{columns}}}))"
+            f" TO {duck.text(out)} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
 def _date(zip_path: str) -> dt.date:
     return dt.date.fromisoformat(Path(zip_path).stem)
 
 
+SIDES = (stdlib, ours, published, fetch, loaded, refreshed, one_liner, floor)
+
 if __name__ == "__main__":
-    side = {function.__name__: function for function in (stdlib, ours, published, fetch)}[sys.argv[1]]
+    side = {function.__name__: function for function in SIDES}[sys.argv[1]]
     began = time.perf_counter()
     side(*sys.argv[2:])
     print(time.perf_counter() - began)

@@ -23,8 +23,8 @@ from pipeline.tasks import LAST, runs, signals
 from pipeline.tasks.daily import parse_day
 from pipeline.text import count
 
-TASK_FAILED, NOT_RUN, USAGE = 30, 25, 2
-"""Luigi's statuses, as luigi.cfg has them, and the shell's for wrong arguments."""
+USAGE = 2
+"""The shell's status for wrong arguments."""
 
 
 class Day(click.ParamType[dt.date]):
@@ -156,7 +156,7 @@ def import_(date: dt.date, source: str, *, replace: bool) -> int:
     layout = Layout(conf.data_dir)
     _settled(date)
     with logs.about(date, "import"), locks.hold(layout.lock(date)):
-        if not replace and (days.is_exported(layout, date) or days.is_extracted(layout, date)):
+        if not replace and any(stage(layout, date) for stage in (days.is_exported, days.is_extracted, days.is_loaded)):
             raise ConfigError(
                 f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
             )
@@ -199,7 +199,7 @@ def main() -> int:
         return USAGE
     except PipelineError as error:
         logger.error(logs.plain(error))
-        return {ConfigError: runs.NOTHING_RUN, NotReadyError: NOT_RUN}.get(type(error), TASK_FAILED)
+        return {ConfigError: runs.NOTHING_RUN, NotReadyError: runs.NOT_RUN}.get(type(error), runs.TASK_FAILED)
 
 
 if __name__ == "__main__":

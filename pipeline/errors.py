@@ -9,7 +9,8 @@
     * RequestError      read the server's words
     * ArchiveError      look at what was put aside; run it again
         * LimitError    raise the setting, if the archive is honest
-    * LoadError         look at the lines that were put aside, or at the file that it names; then run it again
+    * LoadError         look at the lines that were put aside
+        * DamagedError  run it again: the day is extracted anew
     * StorageError      make room, or mend the permissions
 """
 
@@ -102,6 +103,10 @@ class LimitError(ArchiveError):
 
 class LoadError(PipelineError):
     """A day's lines cannot become rows that can be trusted; nothing of it was published."""
+
+
+class DamagedError(LoadError):
+    """A file of JSON lines is not what was extracted: the disk, or somebody, changed it."""
 
 
 class StorageError(PipelineError):

@@ -14,7 +14,7 @@ import pytest
 from pipeline import logs, settings
 from pipeline.sandbox import Sandbox
 from pipeline.store.paths import Layout
-from pipeline.tasks import ExtractEvents
+from pipeline.tasks import LAST
 
 ROOT = Path(__file__).parent.parent
 REAL_EXPORTS = ROOT.parent / "shared" / "real-exports"
@@ -92,7 +92,7 @@ class Project:
         return luigi.build(tasks, local_scheduler=True, workers=workers, detailed_summary=True)
 
     def run_day(self, date: object) -> luigi.execution_summary.LuigiRunResult:
-        return self.run(ExtractEvents(date=date))
+        return self.run(LAST(date=date))
 
     def command(
         self, *arguments: str, cwd: Path = ROOT, timeout: float = 60, **env: str

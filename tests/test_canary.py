@@ -19,7 +19,7 @@ DAY = "2026-01-15"
 ECHO = f"message=invalid {KEY} {SECRET}"
 
 
-@pytest.mark.parametrize("command", [(*PIPELINE, "run"), (*LUIGI, "ExtractEvents")], ids=["make run", "luigi"])
+@pytest.mark.parametrize("command", [(*PIPELINE, "run"), (*LUIGI, "LoadEvents")], ids=["make run", "luigi"])
 def test_C10_C12_no_process_shows_it_in_its_arguments(project, command):
     project.set(AMP_READ_TIMEOUT=60)
     project.sandbox(faults=["stall:0.4"])

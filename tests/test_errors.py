@@ -14,7 +14,7 @@ KINDS = PipelineError.__subclasses__()
 def test_the_classes_are_the_designs():
     assert {kind.__name__ for kind in KINDS} == {
         "ConfigError", "CredentialsError", "NotReadyError", "TransientError", "TooLargeError", "RequestError",
-        "ArchiveError", "StorageError",
+        "ArchiveError", "LoadError", "StorageError",
     }  # fmt: skip
     assert all(kind.__name__ in errors.__doc__ for kind in KINDS)
 

@@ -47,10 +47,10 @@ def test_each_run_appends_and_each_line_of_the_day_says_utc_time_day_and_task(pr
     parsed = [LINE.fullmatch(line) for line in text.splitlines()]
     assert all(parsed), text
     assert {found[2] for found in parsed} == {str(DAY)}
-    assert {found[3] for found in parsed} == {"DownloadExport", "ExtractEvents"}
+    assert {found[3] for found in parsed} == {"DownloadExport", "ExtractEvents", "LoadEvents"}
     # Said in a window's thread:
     assert [found[1] for found in parsed if " of 3: " in found[4]] == ["WARNING"] * 2
-    project.layout.events_marker(DAY).unlink()
+    project.layout.parquet_marker(DAY).unlink()
     assert project.pipeline("run", "--date", str(DAY)).returncode == 0
     assert day_file(project.logs).read_text().startswith(text)
     assert len(day_file(project.logs).read_text()) > len(text)

@@ -16,7 +16,7 @@ from luigi.tools.range import RangeDaily
 from processes import ROOT
 
 from pipeline.settings import PREFIXES, Settings
-from pipeline.tasks import LAST, DailyTask, DownloadExport, ExtractEvents
+from pipeline.tasks import LAST, DailyTask, DownloadExport, ExtractEvents, LoadEvents
 
 FILES = ("luigi.cfg", "luigi.central.cfg")
 CONFIGS = {
@@ -40,7 +40,7 @@ def known(section: str) -> set[str]:
     if section in PREFIXES:
         return {field.name for field in dataclasses.fields(Settings) if field.metadata["section"] == section}
     if section == "resources":
-        return {name for task in (DownloadExport, ExtractEvents) for name in task.resources}
+        return {name for task in (DownloadExport, ExtractEvents, LoadEvents) for name in task.resources}
     read = {name for name, _ in CONFIGS[section].get_params()}
     for _, parameter in luigi.interface.core.get_params():
         path = parameter._config_path  # where a parameter is read from if not by its own name

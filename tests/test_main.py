@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import shutil
+import uuid
 
 import pytest
 from processes import LUIGI, PIPELINE, home, luigi, terminal
@@ -47,7 +48,7 @@ def test_O1_a_wrong_day_is_refused_with_the_format(project, date):
 
 @pytest.mark.parametrize("date", ["2026-02-30", "2026-1-5"])
 def test_O1_S10_a_wrong_day_on_bare_luigi_is_one_line_and_40(project, date):
-    done = luigi(project, "ExtractEvents", "--date", date)
+    done = luigi(project, "LoadEvents", "--date", date)
     assert done.returncode == 40
     assert done.stderr == f"ConfigError: '{date}' is no day. Write a day as YYYY-MM-DD: 2026-11-22.\n"
     assert NO_TRACE in project.logged()
@@ -60,7 +61,7 @@ def test_O2_O3_days_that_are_not_settled_are_refused_without_a_request(project):
         done = project.pipeline("run", "--date", str(day))
         assert done.returncode == 25
         assert f"{day} is not settled: events may enter it until {then}. Run it again from {then} on." in done.stderr
-        bare = luigi(project, "ExtractEvents", "--date", str(day))
+        bare = luigi(project, "LoadEvents", "--date", str(day))
         assert bare.returncode == 30
         assert f"{day}  DownloadExport  NotReadyError: {day} is not settled" in bare.stderr
         assert NO_TRACE not in done.stderr + bare.stderr
@@ -76,7 +77,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("fault", "status", "said"), FAILURES)
-@pytest.mark.parametrize("command", [(*PIPELINE, "run"), (*LUIGI, "ExtractEvents")], ids=["make run", "luigi"])
+@pytest.mark.parametrize("command", [(*PIPELINE, "run"), (*LUIGI, "LoadEvents")], ids=["make run", "luigi"])
 def test_S4_a_failed_day_prints_one_plain_line_and_its_traceback_goes_to_the_days_log(
     project, command, fault, status, said
 ):
@@ -97,10 +98,10 @@ def test_S6_a_day_that_cannot_be_planned_is_35_with_its_reason(project):
     project.run_day(DAY)
     marker = project.layout.events_marker(DAY)
     marker.write_text(marker.read_text().replace('"format": 1', '"format": 99'))
-    done = luigi(project, "ExtractEvents", "--date", str(DAY))
+    done = luigi(project, "LoadEvents", "--date", str(DAY))
     assert done.returncode == 35
     assert re.match(
-        rf"{DAY}  ExtractEvents   ConfigError: .*written by a newer version.*Update the pipeline", done.stderr
+        rf"{DAY}  LoadEvents      ConfigError: .*written by a newer version.*Update the pipeline", done.stderr
     )
     assert len(done.stderr.splitlines()) == 1
     assert NO_TRACE not in done.stderr
@@ -169,7 +170,7 @@ def test_O12_a_data_folder_of_another_user_is_named_with_the_cure(project, comma
 def test_C18_a_typo_stops_every_command_before_it_begins(project):
     sandbox = project.sandbox()
     place = home(project, env="AMP_REGOIN=us\n")
-    for command in ((*PIPELINE, "run", "--date", str(DAY)), (*LUIGI, "ExtractEvents", "--date", str(DAY))):
+    for command in ((*PIPELINE, "run", "--date", str(DAY)), (*LUIGI, "LoadEvents", "--date", str(DAY))):
         done = project.command(*command, cwd=place, PYTHONPATH=str(ROOT))
         assert done.returncode == 40
         assert done.stderr == (
@@ -186,7 +187,7 @@ def test_O10_a_complete_day_says_so_and_asks_nothing(project):
     again = project.pipeline("run", "--date", str(DAY))
     assert again.returncode == 0
     assert re.fullmatch(
-        rf"{DAY} is complete: \d+ events in .*/events/{DAY}/\. Nothing to do \(make force DATE={DAY} does it again\)\.\n",
+        rf"{DAY} is complete: \d+ events in .*/parquet/date={DAY}/\. Nothing to do \(make force DATE={DAY} does it again\)\.\n",
         again.stderr,
     )
     assert (len(sandbox.requests), project.tree()) == (requests, tree)
@@ -197,11 +198,15 @@ def test_O7_O8_events_are_made_again_without_a_request_and_a_missing_zip_is_not_
     sandbox = project.sandbox()
     project.run_day(DAY)
     before = {path.name: path.read_bytes() for path in project.layout.events_dir(DAY).glob("*.json")}
+    rows = days.load_record(project.layout, DAY).counts.rows
     requests = len(sandbox.requests)
-    shutil.rmtree(project.layout.events_dir(DAY))
+    for gone in (project.layout.events_dir(DAY), project.layout.parquet_dir(DAY)):
+        shutil.rmtree(gone)
     assert project.pipeline("run", "--date", str(DAY)).returncode == 0
     assert {path.name: path.read_bytes() for path in project.layout.events_dir(DAY).glob("*.json")} == before
+    assert days.load_record(project.layout, DAY).counts.rows == rows
     project.layout.raw_zip(DAY).unlink()
+    shutil.rmtree(project.layout.events_dir(DAY))
     assert "Nothing to do" in project.pipeline("run", "--date", str(DAY)).stderr
     assert len(sandbox.requests) == requests
 
@@ -229,6 +234,10 @@ def test_O14_a_newer_record_is_not_written_over(project):
     assert project.tree() == tree
 
 
+def whole_event(number: int) -> bytes:
+    return b'{"event_time":"2026-01-15 07:00:00","uuid":"%s"}\n' % str(uuid.UUID(int=number)).encode()
+
+
 def test_import_takes_a_zip_a_folder_and_replaces_only_when_told(project, tmp_path):
     project.sandbox()
     project.run_day(DAY)
@@ -236,7 +245,7 @@ def test_import_takes_a_zip_a_folder_and_replaces_only_when_told(project, tmp_pa
     app = days.events_record(project.layout, DAY).app
     folder = tmp_path / "s3" / str(app)
     folder.mkdir(parents=True)
-    (folder / f"{app}_{DAY}_7#0.json.gz").write_bytes(gzip.compress(b'{"uuid":"1"}\n{"uuid":"2"}\n'))
+    (folder / f"{app}_{DAY}_7#0.json.gz").write_bytes(gzip.compress(b"".join(map(whole_event, range(2)))))
     command = ("import", "--date", str(DAY), "--from", str(tmp_path / "s3"))
     refused = project.pipeline(*command)
     assert refused.returncode == 40

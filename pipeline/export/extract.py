@@ -57,7 +57,6 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
             raise ArchiveError(f"{zip_path}: {error.what}; it is kept as {kept}", error.todo) from None
         _tell_replacement(days.events_record(layout, date), record)
         publish_directory(part, final)
-        days.clear_redo(layout, date, record.redo)
         remove(layout.windows_dir(date))  # a run that was killed once its ZIP was published left them
     return record
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, storage_errors
 from pipeline.settings import Settings
-from pipeline.store import locks
+from pipeline.store import locks, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
 
@@ -41,6 +41,8 @@ def clean(settings: Settings, home: Path) -> list[Path]:
 
 def _found(layout: Layout, home: Path) -> Iterator[Path]:
     yield from layout.leftovers()
+    for date in layout.partitions():
+        yield from partition.superseded(layout, date)
     for name in _CACHES:
         yield home / name
     yield from sorted((home / "data").glob("bench-*"))

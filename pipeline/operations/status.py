@@ -9,27 +9,41 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import storage_errors
+from pipeline.errors import StorageError, storage_errors
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
-from pipeline.store.records import NO_FILE
+from pipeline.store.records import NO_FILE, LoadRecord
 from pipeline.text import count, size
+from pipeline.warehouse import catalog, query
 
 _ADVISED = 3  # gaps for which the command is spelt out
 
 
 @dataclasses.dataclass(frozen=True)
 class Day:
-    """What there is of a day; None where a stage has nothing. Bytes of ZIP and of JSON; hours no import could prove."""
+    """What there is of a day; None where a stage has nothing that counts.
+
+    Attributes:
+        date: The day.
+        raw_bytes: Bytes of its ZIP.
+        json_bytes: Bytes of its JSON lines.
+        loaded: What was loaded of it, where that comes of the stages before it that stand, and answers what was asked.
+        redo: Whether it is to be done again.
+        unproven: Hours that no import could prove to be empty.
+    """
 
     date: dt.date
     raw_bytes: int | None
-    files: int | None
-    events: int | None
-    bytes: int | None
+    json_bytes: int | None
+    loaded: LoadRecord | None
     redo: bool
     unproven: int
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is anything of it."""
+        return self.redo or any(stage is not None for stage in (self.raw_bytes, self.json_bytes, self.loaded))
 
 
 def survey(layout: Layout, until: dt.date) -> list[Day]:
@@ -56,7 +70,7 @@ def last_settled(settings: Settings) -> dt.date:
 
 
 def show(settings: Settings, console: Console) -> None:
-    """Prints the days as a table, each gap as one red row, and the totals."""
+    """Prints the days as a table, each gap as one red row, and the totals; brings the warehouse up to date."""
     layout = Layout(settings.data_dir)
     if os.path.lexists(layout.root):
         with storage_errors(layout.root):
@@ -66,77 +80,97 @@ def show(settings: Settings, console: Console) -> None:
         console.print(f"No day is stored in {settings.data_dir}/ yet. Begin with: make run", markup=False)
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("day", "ZIP", "files", "events", "JSON", ""):
+    for name in ("day", "raw", "extracted", "loaded", "events", "duplicates", "rejects", ""):
         table.add_column(name, justify="left" if name in ("day", "") else "right", no_wrap=True)
-    groups = list(_grouped(found))
-    for group in groups:
-        table.add_row(*_row(group), style="red" if not _is_whole(group[0]) else None)
+    for group in _grouped(found):
+        table.add_row(*_row(group), style="red" if group[0].loaded is None else None)
     console.print(table)
-    whole = [day for day in found if _is_whole(day)]
-    console.print(
-        f"{len(whole)} of {len(found)} days complete: {count(sum(day.events or 0 for day in whole), 'event')},"
-        f" {size(sum(day.raw_bytes or 0 for day in whole))} of ZIP,"
-        f" {size(sum(day.bytes or 0 for day in whole))} of JSON",
-        markup=False,
-        highlight=False,
-    )
+    console.print(_totals(found), markup=False, highlight=False, soft_wrap=True)
+    said, colour = _warehouse(settings)
+    if said:
+        console.print(said, style=colour, markup=False, highlight=False, soft_wrap=True)
     for line in _advice(found):
         console.print(line, style="red", markup=False, highlight=False)
 
 
 def _look(layout: Layout, date: dt.date) -> Day:
     export, events = days.export_record(layout, date), days.events_record(layout, date)
-    whole = events is not None and days.is_extracted(layout, date)
+    loaded = days.load_record(layout, date) if days.is_loaded(layout, date) else None
+    hours = loaded.hours if loaded else events.hours if events else []
     return Day(
         date=date,
         raw_bytes=layout.raw_zip(date).stat().st_size if export else None,
-        files=events.totals.files if events and whole else None,
-        events=events.totals.events if events and whole else None,
-        bytes=events.totals.bytes if events and whole else None,
-        redo=days.redo_asked(layout, date) is not None and not whole,
-        unproven=sum(hour.status == NO_FILE for hour in events.hours) if events else 0,
+        json_bytes=events.totals.bytes if events and (export is None or export.id == events.export.id) else None,
+        loaded=loaded,
+        redo=loaded is None and days.redo_asked(layout, date) is not None,
+        unproven=sum(hour.status == NO_FILE for hour in hours),
     )
-
-
-def _is_whole(day: Day) -> bool:
-    return day.events is not None
 
 
 def _grouped(found: list[Day]) -> Iterator[list[Day]]:
     """Yields each day alone, but days of which nothing is stored together."""
-    gap: list[Day] = []
-    for day in found:
-        if day.raw_bytes is None and not _is_whole(day) and not day.redo:
-            gap.append(day)
-            continue
-        if gap:
-            yield gap
-            gap = []
-        yield [day]
-    if gap:
-        yield gap
+    for stored, group in itertools.groupby(found, key=lambda day: day.is_stored):
+        if stored:
+            yield from ([day] for day in group)
+        else:
+            yield list(group)
 
 
 def _row(group: list[Day]) -> tuple[str, ...]:
     day = group[0]
-    raw = size(day.raw_bytes) if day.raw_bytes is not None else "-"
-    if day.events is not None and day.files is not None and day.bytes is not None:
-        return str(day.date), raw, f"{day.files}", f"{day.events:,}", size(day.bytes), _remark(day)
-    if len(group) > 1:
-        return str(day.date), raw, "-", "-", "-", f"to {group[-1].date}: {len(group)} days missing"
-    said = "to be done again" if day.redo else "missing" if day.raw_bytes is None else "not extracted"
-    return str(day.date), raw, "-", "-", "-", said
+    raw, json = (size(stage) if stage is not None else "-" for stage in (day.raw_bytes, day.json_bytes))
+    if day.loaded:
+        counts = (day.loaded.counts.rows, day.loaded.counts.duplicates, day.loaded.counts.rejects)
+        return str(day.date), raw, json, size(day.loaded.bytes), *(f"{number:,}" for number in counts), _remark(day)
+    return str(day.date), raw, json, "-", "-", "-", "-", _lack(group)
 
 
 def _remark(day: Day) -> str:
     if day.unproven:
         return f"imported; no file of {count(day.unproven, 'hour')}"
-    return "" if day.events else "empty"
+    return "" if day.loaded and day.loaded.counts.rows else "empty"
+
+
+def _lack(group: list[Day]) -> str:
+    day = group[0]
+    if len(group) > 1:
+        return f"to {group[-1].date}: {len(group)} days missing"
+    if day.redo:
+        return "to be done again"
+    if day.json_bytes is not None:
+        return "not loaded"
+    return "missing" if day.raw_bytes is None else "not extracted"
+
+
+def _totals(found: list[Day]) -> str:
+    whole = [day for day in found if day.loaded]
+    counts = [day.loaded.counts for day in whole if day.loaded]
+    parts = (
+        count(sum(each.rows for each in counts), "event"),
+        count(sum(each.duplicates for each in counts), "duplicate"),
+        count(sum(each.rejects for each in counts), "reject"),
+        f"{size(sum(day.raw_bytes or 0 for day in whole))} of ZIP",
+        f"{size(sum(day.json_bytes or 0 for day in whole))} of JSON",
+        f"{size(sum(day.loaded.bytes for day in whole if day.loaded))} of Parquet",
+    )
+    return f"{len(whole)} of {len(found)} days complete: {', '.join(parts)}"
+
+
+def _warehouse(settings: Settings) -> tuple[str, str]:
+    """Brings the warehouse up to date; returns what is to be said of it, and in which colour."""
+    try:
+        catalog.refresh(settings)
+        repeated = query.repeated_uuids(settings)
+    except StorageError as error:
+        return f"The warehouse is not up to date: {error}", "red"
+    return (
+        (f"{count(repeated, 'uuid')} in two days or more; the view events has each once", "") if repeated else ("", "")
+    )
 
 
 def _advice(found: list[Day]) -> Iterator[str]:
     """Yields what to type for the first gaps: days in a row that are not whole, for whatever reason."""
-    rows = itertools.groupby(found, key=_is_whole)
+    rows = itertools.groupby(found, key=lambda day: day.loaded is not None)
     gaps = [(days_[0].date, days_[-1].date) for whole, group in rows if not whole and (days_ := list(group))]
     for first, last in gaps[:_ADVISED]:
         yield f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"

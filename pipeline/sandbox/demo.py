@@ -1,7 +1,5 @@
 """The demo: the whole chain on the sandbox, and a look at what came out. No account, no network, folders of its own."""
 
-import collections
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeline.sandbox import Sandbox
+from pipeline.text import size
 
 DATE = "2026-11-01"
 EVENTS_PER_HOUR = 900
@@ -16,8 +15,14 @@ KEY, SECRET = "sandbox-key", "sandbox-secret"
 DATA, LOGS = Path("data/demo"), Path("logs/demo")
 
 
+TOP_EVENTS = """select event_type, count(*) as events, count(distinct coalesce(user_id, device_id)) as users
+from events group by all order by events desc limit 5"""
+TOP_USERS = """select coalesce(user_id, device_id) as who, any_value(country) as country, count(*) as events
+from events group by all order by events desc, who limit 5"""
+
+
 def main() -> int:
-    """Runs the demo; returns the exit status of the run in it."""
+    """Runs the demo; returns the exit status of the first command in it that failed."""
     for folder in (DATA, LOGS):
         shutil.rmtree(folder, ignore_errors=True)
     with Sandbox(events_per_hour=EVENTS_PER_HOUR, key=KEY, secret=SECRET) as sandbox:
@@ -25,10 +30,10 @@ def main() -> int:
         status = _run(sandbox.url)
         asked = len(sandbox.requests)
         if status == 0:
-            _show()
             _say(f"The sandbox was asked {asked} times. The same command again asks for nothing:")
             status = _run(sandbox.url)
         again = len(sandbox.requests) - asked
+    status = status or _show()
     if status or again:
         _say(f"The demo failed (exit status {status}, {again} requests too many): look into {LOGS}/")
         return status or 1
@@ -39,31 +44,32 @@ def main() -> int:
 def _run(url: str) -> int:
     """Runs one day as a user would, in the demo's own folders."""
     print(f"$ make run DATE={DATE}", flush=True)  # noqa: T201
-    settings = {
-        "AMP_BASE_URL": url,
-        "AMP_API_KEY": KEY,
-        "AMP_SECRET_KEY": SECRET,
-        "PIPELINE_DATA_DIR": str(DATA),
-        "PIPELINE_LOGS_DIR": str(LOGS),
-    }
-    command = [sys.executable, "-m", "pipeline", "run", "--date", DATE]
-    return subprocess.run(command, env={**os.environ, **settings}, check=False).returncode  # noqa: S603 - our own words
+    return _pipeline(["run", "--date", DATE], AMP_BASE_URL=url, AMP_API_KEY=KEY, AMP_SECRET_KEY=SECRET)
 
 
-def _show() -> None:
-    files = sorted((DATA / "events" / DATE).glob("*.json"))
-    events = [json.loads(line) for file in files for line in file.read_bytes().split(b"\n") if line.strip()]
-    types = collections.Counter(event["event_type"] for event in events)
-    users = {event["user_id"] or event["device_id"] for event in events}
-    _say(
-        f"{DATA}/raw/{DATE}.zip ({(DATA / 'raw' / f'{DATE}.zip').stat().st_size / 1e6:.1f} MB), as Amplitude sent it;\n"
-        f"{DATA}/events/{DATE}/ ({len(files)} files of JSON lines, and _SUCCESS, which says what they hold):\n"
-        f"{len(events):,} events of {len(users):,} users. The most frequent:"
-    )
-    for name, number in types.most_common(5):
-        print(f"  {number:>7,}  {name}")  # noqa: T201
-    shown = ("event_time", "event_type", "user_id", "platform", "country", "event_properties")
-    _say("One of them, in part:\n" + json.dumps({key: events[0][key] for key in shown}, ensure_ascii=False, indent=2))
+def _show() -> int:
+    """Shows where the day lies, and asks the warehouse about it."""
+    layout = ((DATA / "raw" / f"{DATE}.zip", "as Amplitude sent it"),
+              (DATA / "events" / DATE, "JSON lines, a file for each that Amplitude sends"),
+              (DATA / "parquet" / f"date={DATE}", "typed, each event once"))  # fmt: skip
+    _say("\n".join(f"{_size(place):>8}  {place}  {what}" for place, what in layout))
+    for query in (TOP_EVENTS, TOP_USERS):
+        _say(f'$ make sql Q="{query.replace(chr(10), " ")}"')
+        status = _pipeline(["sql", "--query", query])
+        if status:
+            return status
+    return 0
+
+
+def _size(place: Path) -> str:
+    files = [path for path in place.iterdir() if path.is_file()] if place.is_dir() else [place]
+    return size(sum(path.stat().st_size for path in files))
+
+
+def _pipeline(arguments: list[str], **environment: str) -> int:
+    folders = {"PIPELINE_DATA_DIR": str(DATA), "PIPELINE_LOGS_DIR": str(LOGS)}
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(command, env={**os.environ, **folders, **environment}, check=False).returncode  # noqa: S603 - our own words
 
 
 def _say(text: str) -> None:

@@ -107,7 +107,8 @@ class Layout:
         for folder in ("raw", "events", "parquet"):
             for pattern in (".*.part", ".*.tmp", ".*.windows"):
                 yield from sorted((self.root / folder).glob(pattern))
-        yield self.warehouse_part()
+        if self.warehouse_part().exists():
+            yield self.warehouse_part()
 
 
 def _dates(folder: Path, prefix: str = "", suffix: str = "") -> Iterator[dt.date]:

@@ -9,11 +9,12 @@ from pipeline.tasks import runs, signals
 from pipeline.tasks.daily import DailyTask
 from pipeline.tasks.download import DownloadExport
 from pipeline.tasks.extract import ExtractEvents
+from pipeline.tasks.load import LoadEvents
 
-LAST = ExtractEvents
+LAST = LoadEvents
 """The end of the chain: what a run of a day means."""
 
-__all__ = ["LAST", "DailyTask", "DownloadExport", "ExtractEvents"]
+__all__ = ["LAST", "DailyTask", "DownloadExport", "ExtractEvents", "LoadEvents"]
 
 # Luigi reads [core] rpc_* without knowing that it does, and would say so in every log.
 warnings.filterwarnings("ignore", r".*parameter 'rpc_\w+' .* not consumed by the task 'core'")

@@ -9,13 +9,14 @@ from luigi.retcodes import run_with_retcodes
 
 from pipeline import logs, settings
 from pipeline.errors import storage_errors
-from pipeline.store import days, locks
+from pipeline.store import days, locks, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
+from pipeline.tasks import refresh
 from pipeline.tasks.daily import DailyTask
 from pipeline.text import count, size
 
-ALREADY_RUNNING, NOT_RUN, NOTHING_RUN = 10, 25, 40
+ALREADY_RUNNING, NOT_RUN, TASK_FAILED, NOTHING_RUN = 10, 25, 30, 40
 """Luigi's statuses, as luigi.cfg has them; the last is of an exception that no task handles, and of a wrong setting."""
 
 _ALONE = {
@@ -48,8 +49,8 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """
     asked = dates(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
-    _clear_leftovers(set(asked) - set(todo))
-    if not all(days.is_exported(Layout(settings.load().data_dir), day) for day in todo):
+    cleared = _clear_leftovers(set(asked) - set(todo))
+    if any(_must_be_fetched(day) for day in todo):
         settings.load_credentials()  # before any task, so that it is said once
     if len(asked) > 1:
         logger.info("{} days, {} to {}: {} to do", len(asked), first, last, len(todo) or "nothing")
@@ -58,18 +59,32 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
         chunk = todo[start : start + _CHUNK]
         status = max(status, _luigi(last_task, chunk[0], chunk[-1]))
     missing = [day for day in todo if not last_task(date=day).complete()]
+    refreshed = refresh.now() if todo or cleared else True
     _summarize(asked, missing, unchanged=not todo)
-    return status or (NOTHING_RUN if missing else 0)
+    return status or (NOTHING_RUN if missing else 0 if refreshed else TASK_FAILED)
 
 
-def _clear_leftovers(done: set[dt.date]) -> None:
-    """Removes what a run left that was killed after its last step, or that an import made needless."""
+def _must_be_fetched(day: dt.date) -> bool:
     layout = Layout(settings.load().data_dir)
+    return not days.is_exported(layout, day) and not days.is_extracted(layout, day)
+
+
+def _clear_leftovers(done: set[dt.date]) -> bool:
+    """Removes what a run left that was killed after its last step, what an import made needless, and what was replaced.
+
+    Returns:
+        Whether there was anything.
+    """
+    layout = Layout(settings.load().data_dir)
+    cleared = False
     for day in sorted(done):
-        if any(path.exists() for path in layout.staged(day)):
-            with locks.hold(layout.lock(day)), storage_errors(layout.root):
-                for path in layout.staged(day):
-                    remove(path)
+        with storage_errors(layout.root):
+            if any(path.exists() for path in layout.staged(day)) or partition.superseded(layout, day):
+                with locks.hold(layout.lock(day)):
+                    for path in (*layout.staged(day), *partition.superseded(layout, day)):
+                        remove(path)
+                cleared = True
+    return cleared
 
 
 def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
@@ -100,22 +115,21 @@ def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool)
     conf = settings.load()
     layout = Layout(conf.data_dir)
     done = sorted(set(asked) - set(missing))
-    totals = [record.totals for day in done if (record := days.events_record(layout, day))]
-    events = sum(total.events for total in totals)
+    records = [record for day in done if (record := days.load_record(layout, day))]
+    rows = sum(record.counts.rows for record in records)
     if missing:
         _say_missing(asked, missing, conf.logs_dir)
         return
     if len(asked) == 1:
         again = f" Nothing to do (make force DATE={asked[0]} does it again)." if unchanged else ""
-        place = layout.events_dir(asked[0])
-        logger.info("{} is complete: {} in {}/.{}", asked[0], count(events, "event"), place, again)
+        place = layout.parquet_dir(asked[0])
+        logger.info("{} is complete: {} in {}/.{}", asked[0], count(rows, "event"), place, again)
         return
-    empty = sum(not total.events for total in totals)
-    stored = size(sum(total.bytes for total in totals))
-    place = layout.events_dir(asked[0]).parent
+    empty = sum(not record.counts.rows for record in records)
+    stored = size(sum(record.bytes for record in records))
     logger.info(
-        "{} days complete, {} of them empty: {}, {} of JSON lines in {}/",
-        len(done), empty, count(events, "event"), stored, place,
+        "{} days complete, {} of them empty: {}, {} of Parquet in {}/",
+        len(done), empty, count(rows, "event"), stored, layout.parquet_dir(asked[0]).parent,
     )  # fmt: skip
 
 

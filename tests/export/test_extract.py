@@ -5,8 +5,10 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 import subprocess
 import sys
+import uuid
 import zlib
 
 import archives
@@ -299,8 +301,8 @@ def test_a_zip_damaged_on_disk_is_put_aside_and_the_next_run_fetches_it(project,
     damaged = bytearray(path.read_bytes())
     damaged[member.start + member.stored // 2] ^= 0x10
     path.write_bytes(damaged)
-    for file in project.layout.events_dir(DAY).iterdir():
-        file.unlink()
+    for folder in (project.layout.events_dir(DAY), project.layout.parquet_dir(DAY)):
+        shutil.rmtree(folder)
     assert project.run_day(DAY).status == LuigiStatusCode.FAILED
     assert len(sandbox.requests) == asked
     assert "it is kept as" in project.logged()
@@ -317,8 +319,8 @@ def test_a_zip_whose_record_is_damaged_is_fetched_again_by_the_same_run(project)
     project.run_day(DAY)
     asked, path = len(sandbox.requests), project.layout.raw_zip(DAY)
     path.write_bytes(path.read_bytes().replace(b'"status"', b'"statuz"', 1))
-    for file in project.layout.events_dir(DAY).iterdir():
-        file.unlink()
+    for folder in (project.layout.events_dir(DAY), project.layout.parquet_dir(DAY)):
+        shutil.rmtree(folder)
     assert project.run_day(DAY).status == LuigiStatusCode.SUCCESS
     assert len(sandbox.requests) > asked
     assert [p.read_text() for p in project.layout.quarantine(DAY).glob("*.reason.txt")] == [
@@ -340,7 +342,12 @@ def test_the_record_of_another_day_is_refused(layout):
 
 def test_T9_events_of_any_time_stay_in_the_day_of_their_upload(project, tmp_path):
     times = ("1970-01-01 00:00:00", "2019-12-31 23:59:59", "2026-01-15 07:00:00", "2038-01-19 03:14:08")
-    text = archives.lines(*(f'{{"event_time":"{time}","server_upload_time":"2026-01-15 07:30:00"}}' for time in times))
+    text = archives.lines(
+        *(
+            f'{{"event_time":"{time}","server_upload_time":"2026-01-15 07:30:00","uuid":"{uuid.UUID(int=n)}"}}'
+            for n, time in enumerate(times)
+        )
+    )
     write(tmp_path / "exports" / "day.zip", export({name(7): zipped(text)}))
     sandbox = project.sandbox(exports=tmp_path / "exports")
     assert project.run_day(DAY).status == LuigiStatusCode.SUCCESS

@@ -75,7 +75,7 @@ def test_a_replaced_zip_reaches_the_events(done):
     assert state(done) == (True, True)
 
 
-def test_a_redo_is_asked_of_each_stage_and_gone_once_the_last_has_answered(done):
+def test_a_redo_is_asked_of_each_stage_and_stays_until_the_last_has_answered(done):
     days.ask_redo(done, DAY)
     token = days.redo_asked(done, DAY)
     assert state(done) == (False, False)
@@ -83,7 +83,10 @@ def test_a_redo_is_asked_of_each_stage_and_gone_once_the_last_has_answered(done)
     assert state(done) == (True, False)
     extract(done)
     assert state(done) == (True, True)
-    assert days.redo_asked(done, DAY) is None
+    assert days.redo_asked(done, DAY) == token
+    days.clear_redo(done, DAY, "an older token")
+    assert days.redo_asked(done, DAY) == token
+    days.clear_redo(done, DAY, token)
     assert list(done.redo(DAY).parent.iterdir()) == []
 
 

@@ -28,7 +28,7 @@ def again(workers: int) -> tuple[str, ...]:
     """Returns the command of `make run`; with several workers, Luigi's own."""
     if workers == 1:
         return (*PIPELINE, "run", "--date", str(DAY))
-    return (*LUIGI, "ExtractEvents", "--date", str(DAY), "--workers", str(workers))
+    return (*LUIGI, "LoadEvents", "--date", str(DAY), "--workers", str(workers))
 
 
 @pytest.mark.parametrize("central", [False, True], ids=["alone", "with luigid"])
@@ -72,7 +72,7 @@ def _fail_and_run(project, fails, workers):
     assert not project.layout.redo(DAY).exists()
     assert not project.leftovers()
     assert len(old.requests) == requests
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
 
 
 def test_O11_force_says_what_changed_and_asks_anew(project):
@@ -95,7 +95,7 @@ def test_force_without_credentials_asks_for_nothing_and_leaves_no_token(project)
     done = project.pipeline("force", "--date", str(DAY))
     assert done.returncode == 40
     assert not project.layout.redo(DAY).exists()
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
 
 
 def test_a_newer_zip_reaches_the_events_also_when_a_run_stopped_between_the_two(project):
@@ -105,7 +105,7 @@ def test_a_newer_zip_reaches_the_events_also_when_a_run_stopped_between_the_two(
     days.ask_redo(project.layout, DAY)
     download = project.command(*LUIGI, "DownloadExport", "--date", str(DAY), PYTHONPATH=str(ROOT))
     assert download.returncode == 0
-    assert not days.is_extracted(project.layout, DAY)
+    assert not days.is_loaded(project.layout, DAY)
     assert project.pipeline("run", "--date", str(DAY)).returncode == 0
     assert days.export_record(project.layout, DAY).id == days.events_record(project.layout, DAY).export.id
     assert not project.layout.redo(DAY).exists()
@@ -121,6 +121,6 @@ def test_a_force_during_a_run_waits_and_the_run_says_what_happened(project):
         assert first.returncode in (0, 30)
     assert "defect" not in said[0]
     assert f"{DAY} is in use by process {first.pid}" in said[1]
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
     assert days.redo_asked(project.layout, DAY) is None
     assert not project.leftovers()

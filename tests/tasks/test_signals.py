@@ -108,7 +108,7 @@ def stage(project, name):
 
 
 @pytest.mark.parametrize(
-    "command", [RUN, (*LUIGI, "ExtractEvents", "--date", DAYS[0], "--workers", "2")], ids=["one worker", "two workers"]
+    "command", [RUN, (*LUIGI, "LoadEvents", "--date", DAYS[0], "--workers", "2")], ids=["one worker", "two workers"]
 )
 @pytest.mark.parametrize("name", ["first byte", "backoff", "extraction"])
 def test_K7_sigterm_ends_a_run_at_each_stage_within_5_seconds(project, command, name):

@@ -50,8 +50,9 @@ def test_each_task_shows_its_progress_and_one_line_of_status(project, daemon):
         assert run.wait(timeout=30) == 0
     tasks = by_name(daemon)
     assert {name: daemon.tasks()[task]["status"] for name, task in tasks.items()} == dict.fromkeys(tasks, "DONE")
-    assert [percentage(daemon, task) for task in tasks.values()] == [100, 100]
+    assert [percentage(daemon, task) for task in tasks.values()] == [100, 100, 100]
     assert re.fullmatch(r"\d+ events in \d+ files, .* in [\d.]+ s", status(daemon, tasks["ExtractEvents"]))
+    assert re.fullmatch(r"\d+ rows, \d+ duplicates? left out, .* in [\d.]+ s", status(daemon, tasks["LoadEvents"]))
 
 
 def test_S10_S11_C10_a_failure_is_shown_escaped_and_without_secret_or_traceback(project, daemon):
@@ -129,7 +130,7 @@ def test_S2_a_luigid_that_is_killed_in_the_middle_costs_neither_the_work_nor_a_m
     assert err.count("The web view is not told any more: luigid does not answer") == 1
     assert "going on without the web view" in err
     assert "Traceback" not in err
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
     assert len(sandbox.requests) == 4
 
 
@@ -139,7 +140,7 @@ def test_S1_without_luigid_the_run_goes_on_and_the_command_to_start_it_is_named(
     done = project.command(*RUN, timeout=20)
     assert done.returncode == 0, done.stderr
     assert "Start luigid (make scheduler), or run without SCHEDULER=central." in done.stderr
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
 
 
 def test_S3_a_luigid_that_forgot_everything_makes_nothing_run_again(project, daemon):
@@ -157,10 +158,10 @@ def test_S8_a_forged_done_makes_no_day_count(project, daemon):
     assert project.command(*RUN).returncode == 30
     for task in by_name(daemon).values():
         daemon.ask("mark_as_done", task_id=task)
-    assert not days.is_extracted(project.layout, DAY)
+    assert not days.is_loaded(project.layout, DAY)
     project.sandbox()
     assert project.command(*RUN).returncode == 0
-    assert days.is_extracted(project.layout, DAY)
+    assert days.is_loaded(project.layout, DAY)
 
 
 BAR = "━"

@@ -1,0 +1,99 @@
+"""A day's partition: files that carry their generation in the name, and the marker that says which of them count."""
+
+import datetime as dt
+import hashlib
+import re
+from pathlib import Path
+
+from pipeline.store import manifest
+from pipeline.store.paths import SUCCESS, Layout
+from pipeline.store.publish import make_dirs, publish_file, remove, sync
+from pipeline.store.records import LoadRecord
+
+_OURS = re.compile(r"(events|rejected)-[0-9a-f]{8}(-\d+)?\.(parquet|jsonl)")
+
+
+def events_name(generation: str, number: int, files: int) -> str:
+    """Returns the name of a Parquet file: `events-3f2a9c1b.parquet`, numbered where there are several.
+
+    Args:
+        generation: The load's id.
+        number: Which file it is, from 0 on.
+        files: How many there are.
+    """
+    return f"events-{generation[:8]}{f'-{number}' if files > 1 else ''}.parquet"
+
+
+def rejected_name(generation: str) -> str:
+    """Returns the name of the file of rejected lines: `rejected-3f2a9c1b.jsonl`."""
+    return f"rejected-{generation[:8]}.jsonl"
+
+
+def digest(path: Path) -> str:
+    """Returns a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
+    """Moves a day's staged files beside what stands there, and makes them count by replacing the marker.
+
+    The files that counted before stay until the day is done again or `superseded` is cleared: readers still have them
+    open, and the warehouse names them until the run ends.
+
+    Args:
+        layout: Where it goes.
+        record: Names the files; it becomes the marker.
+        part: The staging directory, which holds them.
+
+    Raises:
+        OSError: The file system refused; then what counted before still does.
+    """
+    final, rejected = layout.parquet_dir(record.date), layout.rejected_dir(record.date)
+    before = manifest.read_load_record(final, record.date)
+    keep = _named(record) | (_named(before) if before else set())
+    make_dirs(final)
+    for path in superseded(layout, record.date, keep):
+        remove(path)
+    if record.rejected:
+        publish_rejected(layout, record.date, part / record.rejected.name)
+    for file in record.files:
+        sync(part / file.name)
+        (part / file.name).rename(final / file.name)
+    sync(final)
+    marker = part / SUCCESS
+    marker.write_bytes(manifest.encode(record))
+    publish_file(marker, final / SUCCESS)
+    if rejected.is_dir() and not any(rejected.iterdir()):
+        rejected.rmdir()
+
+
+def publish_rejected(layout: Layout, date: dt.date, path: Path) -> Path:
+    """Moves a file of rejected lines to its place, also of a day that is refused for them; returns the place."""
+    final = layout.rejected_dir(date) / path.name
+    make_dirs(final.parent)
+    publish_file(path, final)
+    return final
+
+
+def superseded(layout: Layout, date: dt.date, named: set[str] | None = None) -> list[Path]:
+    """Returns the files of a day's partition, and of its rejected lines, that do not count.
+
+    Args:
+        layout: Where the data lies.
+        date: The day.
+        named: The names that count; those of the marker unless given. Where there is a marker that cannot be read,
+            nobody knows, and none is returned.
+    """
+    if named is None:
+        record = manifest.read_load_record(layout.parquet_dir(date), date)
+        if record is None and layout.parquet_marker(date).exists():
+            return []
+        named = _named(record) if record else set()
+    folders = (layout.parquet_dir(date), layout.rejected_dir(date))
+    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    return sorted(path for path in found if _OURS.fullmatch(path.name) and path.name not in named)
+
+
+def _named(record: LoadRecord) -> set[str]:
+    return {file.name for file in record.files} | ({record.rejected.name} if record.rejected else set())

@@ -1,0 +1,33 @@
+"""The warehouse file, brought up to date once at the end of a run, whoever ran it."""
+
+import atexit
+import functools
+import multiprocessing
+
+from loguru import logger
+
+from pipeline import logs, settings
+from pipeline.errors import PipelineError
+from pipeline.warehouse import catalog
+
+
+def now() -> bool:
+    """Brings the warehouse file to what the markers say; it is derived, and no day is less complete without it.
+
+    Returns:
+        Whether that succeeded; if not, the log says why.
+    """
+    atexit.unregister(now)
+    try:
+        catalog.refresh(settings.load())
+    except PipelineError as error:
+        logger.error("data/warehouse.duckdb was not refreshed; the days themselves are. {}", logs.plain(error))
+        return False
+    return True
+
+
+@functools.cache
+def at_exit() -> None:
+    """Makes this process refresh it when it ends: `luigi` itself has no end of a run to hang it on."""
+    if multiprocessing.parent_process() is None:
+        atexit.register(now)

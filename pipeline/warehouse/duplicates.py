@@ -1,0 +1,163 @@
+"""Lines of one day that have one uuid: which is kept, and what becomes of the others."""
+
+import codecs
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import msgspec
+
+from pipeline.warehouse import duck
+from pipeline.warehouse.rejected import CONFLICT, encode_rejected
+from pipeline.warehouse.rows import read_row
+
+_PIECE = 1 << 20
+_FETCHED = 10_000  # rows of DuckDB's answer at a time
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Where a line begins: the file's index, and bytes from its start."""
+
+    file: int
+    offset: int
+
+
+class Duplicates(msgspec.Struct, kw_only=True, frozen=True):
+    """What came of the repeated uuids of a day.
+
+    Attributes:
+        kept: The file with the row that is kept of each, or None where none is repeated.
+        dropped: Lines left out.
+        conflicts: Those of them that differ from the line that is kept, and that line.
+    """
+
+    kept: Path | None
+    dropped: int
+    conflicts: list[tuple[Place, Place]]
+
+
+def find_repeated(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) -> int:
+    """Makes the table `repeated`: each uuid that stands in more than one line of the day.
+
+    Args:
+        connection: Where the table is made; it holds nothing where no uuid repeats.
+        uuids: The scan's files of uuids and offsets.
+
+    Returns:
+        How many there are.
+    """
+    connection.execute("CREATE OR REPLACE TABLE repeated (uuid UUID)")
+    if uuids:
+        connection.execute(f"INSERT INTO repeated SELECT uuid FROM {_csv(uuids)} GROUP BY uuid HAVING count(*) > 1")
+    found = connection.execute("SELECT count(*) FROM repeated").fetchone()
+    return int(found[0]) if found else 0
+
+
+def resolve(
+    connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path], files: Sequence[Path], kept: Path, max_bytes: int
+) -> Duplicates:
+    """Chooses, for each uuid in `repeated`, the row with the latest upload time; the first line of those alike.
+
+    Args:
+        connection: Has the table `repeated`.
+        uuids: The scan's files of uuids and offsets; their names begin with the index of the source.
+        files: The sources, by that index.
+        kept: Where the rows that are kept are written, in the form of `Row.encode`.
+        max_bytes: What an event may have.
+    """
+    dropped = 0
+    conflicts: list[tuple[Place, Place]] = []
+    with _Lines(files) as lines, kept.open("wb") as out:
+        for places in _groups(connection, uuids):
+            texts = [lines.read(place) for place in places]
+            rows = {text: read_row(text, max_bytes) for text in dict.fromkeys(texts)}
+            best = max(
+                rows, key=lambda text: rows[text].server_upload_time or ""
+            )  # of those alike max() takes the first
+            winner = places[texts.index(best)]
+            out.write(rows[best].encode())
+            dropped += len(places) - 1
+            conflicts += [(place, winner) for place, text in zip(places, texts, strict=True) if text != best]
+    return Duplicates(kept=kept, dropped=dropped, conflicts=conflicts)
+
+
+def write_conflicts(conflicts: Sequence[tuple[Place, Place]], files: Sequence[Path], out: Path) -> None:
+    """Appends the lines that differ from the one that is kept to the file of rejected lines."""
+    numbers = _line_numbers({place for pair in conflicts for place in pair}, files)
+    with _Lines(files) as lines, out.open("ab") as file:
+        for place, winner in sorted(conflicts):
+            reason = (
+                f"it differs from line {numbers[winner]} of {files[winner.file].name}, which has its uuid and is kept"
+            )
+            text = lines.read(place)
+            file.write(encode_rejected(files[place.file].name, numbers[place], CONFLICT, reason, text, len(text)))
+
+
+class _Lines:
+    """Reads single lines of files by their offsets."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._open: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            os.close(file)
+
+    def read(self, place: Place) -> bytes:
+        """Returns a line without the whitespace around it."""
+        if place.file not in self._open:
+            if len(self._open) > 200:  # noqa: PLR2004 - far below what a process may open
+                os.close(self._open.pop(next(iter(self._open))))
+            self._open[place.file] = os.open(self._files[place.file], os.O_RDONLY)
+        pieces, at, size = [], place.offset, 8192
+        while piece := os.pread(self._open[place.file], size, at):
+            line, newline, _ = piece.partition(b"\n")
+            pieces.append(line)
+            if newline:
+                break
+            at, size = at + len(piece), _PIECE
+        return b"".join(pieces).removeprefix(codecs.BOM_UTF8).strip()
+
+
+def _groups(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) -> Iterator[list[Place]]:
+    """Yields the places of each repeated uuid, by file and line."""
+    answer = connection.execute(
+        f"SELECT uuid, CAST(split_part(parse_filename(filename), '.', 1) AS INTEGER) AS file, \"offset\""
+        f" FROM {_csv(uuids)} SEMI JOIN repeated USING (uuid) ORDER BY ALL"
+    )
+    batches = iter(lambda: answer.fetchmany(_FETCHED), [])
+    rows = itertools.chain.from_iterable(batches)
+    for _, group in itertools.groupby(rows, key=lambda row: row[0]):
+        yield [Place(file, offset) for _, file, offset in group]
+
+
+def _csv(uuids: Sequence[Path]) -> str:
+    files = ", ".join(duck.path(path) for path in uuids)
+    return (
+        f"read_csv([{files}], header = false, auto_detect = false, filename = true,"
+        " columns = {'uuid': 'UUID', 'offset': 'BIGINT'})"
+    )
+
+
+def _line_numbers(places: set[Place], files: Sequence[Path]) -> dict[Place, int]:
+    """Counts lines up to each place; the first line is 1."""
+    by_file: dict[int, list[int]] = defaultdict(list)
+    for place in sorted(places):
+        by_file[place.file].append(place.offset)
+    numbers: dict[Place, int] = {}
+    for index, offsets in by_file.items():
+        with files[index].open("rb") as file:
+            line = 1
+            for offset in offsets:
+                while file.tell() < offset:
+                    line += file.read(min(_PIECE, offset - file.tell())).count(b"\n")
+                numbers[Place(index, offset)] = line
+    return numbers

@@ -1,0 +1,253 @@
+"""A day's JSON lines to its published partition of Parquet."""
+
+import datetime as dt
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from loguru import logger
+
+from pipeline import __version__
+from pipeline.errors import DamagedError, LoadError, storage_errors
+from pipeline.progress import Progress, Report
+from pipeline.settings import Settings
+from pipeline.store import days, partition
+from pipeline.store.paths import Layout
+from pipeline.store.publish import make_dirs, remove, staging
+from pipeline.store.records import (
+    Counts,
+    EventsRecord,
+    EventsRef,
+    LoadRecord,
+    ParquetFile,
+    RejectedFile,
+    Span,
+)  # fmt: skip
+from pipeline.warehouse import duck, duplicates, parquet
+from pipeline.warehouse.events import SCHEMA
+from pipeline.warehouse.readers import scan_files
+from pipeline.warehouse.rows import longest_odd
+from pipeline.warehouse.scan import FileScan
+
+
+def load_day(date: dt.date, settings: Settings, report: Report) -> LoadRecord:
+    """Types a day's events, leaves its duplicates out, keeps its bad lines apart, and publishes the partition.
+
+    Args:
+        date: The upload day, UTC.
+        settings: Where the data lies; processes, memory and limits.
+        report: Told how far it is.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        LoadError: The events are damaged, too many of the lines are no events, or the rows do not add up.
+        StorageError: The disk refused, or the memory does not do; what stood there stands.
+    """
+    layout = Layout(settings.data_dir)
+    part = layout.parquet_part(date)
+    with storage_errors(part):
+        events = days.events_record(layout, date)
+        if events is None:
+            raise LoadError(f"{layout.events_dir(date)}/ is not whole any more", "Run it again: it is made anew.")
+        make_dirs(part.parent)
+        with staging(part):
+            part.mkdir()
+            load = Load(layout, events, part, settings, Progress(report, "reading"))
+            record = load.run()
+            _tell_replacement(days.load_record(layout, date), record)
+            partition.publish_partition(layout, record, part)
+        remove(part)
+        days.clear_redo(layout, date, record.redo)
+    return record
+
+
+class Load:
+    """One load of a day, in a staging directory.
+
+    Args:
+        layout: Where the events lie.
+        events: What was extracted.
+        part: The staging directory; it is there and empty.
+        settings: Processes, memory and limits.
+        progress: Told how far it is.
+    """
+
+    def __init__(
+        self, layout: Layout, events: EventsRecord, part: Path, settings: Settings, progress: Progress
+    ) -> None:
+        self._layout = layout
+        self._events = events
+        self._part = part
+        self._settings = settings
+        self._progress = progress
+        self._id = days.new_id()
+        self._files = [layout.events_dir(events.date) / file.name for file in events.files]
+        self._rejected = part / partition.rejected_name(self._id)
+
+    def run(self) -> LoadRecord:
+        """Writes the files, reads them back and counts; returns the manifest, not yet written.
+
+        Raises:
+            LoadError: As `load_day` says.
+        """
+        began = time.monotonic()
+        scans = self._scan(thorough=False)
+        try:
+            found, files, written = self._write(scans, "rows")
+        except parquet.RefusedError as error:
+            logger.info("read again line by line, for DuckDB refuses what looked clean: {}", str(error)[:200])
+            scans = self._scan(thorough=True)
+            try:
+                found, files, written = self._write(scans, "exact")
+            except parquet.RefusedError as again:
+                raise LoadError(f"DuckDB does not read the day: {str(again)[:300]}", _REPORT) from again
+        counts = self._counts(scans, found, written)
+        self._check(counts)
+        return self._record(counts, written, files, time.monotonic() - began)
+
+    def _scan(self, *, thorough: bool) -> list[FileScan]:
+        """Reads every line; what is no event goes to the file of rejected lines."""
+        scratch = self._part / days.new_id()  # a worker of a killed run may still write into its own
+        scratch.mkdir()
+        pairs = list(zip(self._files, self._events.files, strict=True))
+        try:
+            scans = scan_files(pairs, scratch, self._settings, self._progress, thorough=thorough)
+        except DamagedError as error:
+            raise self._anew(error) from error
+        with self._rejected.open("wb") as out:
+            for scan in scans:
+                if scan.rejects:
+                    with Path(scan.rejects).open("rb") as lines:
+                        shutil.copyfileobj(lines, out)
+        self._refuse(sum(scan.rejected for scan in scans), "are no events")
+        return scans
+
+    def _write(
+        self, scans: Sequence[FileScan], name: str
+    ) -> tuple[duplicates.Duplicates, list[ParquetFile], parquet.Written]:
+        """Finds the duplicates, writes the Parquet, and reads it back."""
+        date = self._events.date
+        uuids = [Path(scan.uuids) for scan in scans if scan.uuids]
+        found = duplicates.Duplicates(kept=None, dropped=0, conflicts=[])
+        with duck.session(self._part / "spill", self._settings.load_memory, self._settings.cores) as connection:
+            self._progress.set(0.4, "looking for duplicates")
+            if duplicates.find_repeated(connection, uuids):
+                kept = self._part / f"{name}.kept.json"
+                found = duplicates.resolve(connection, uuids, self._files, kept, self._settings.max_event_bytes)
+            self._progress.set(0.5, "writing the Parquet")
+            sources = parquet.Sources(
+                clean=[Path(scan.clean) for scan in scans if scan.clean],
+                odd=[Path(scan.odd) for scan in scans if scan.odd],
+                kept=found.kept,
+                longest=longest_odd(self._settings.max_event_bytes),
+            )
+            paths = parquet.write_rows(connection, date, sources, self._part / name)
+            self._progress.set(0.9, "reading it back")
+            written = parquet.read_back(connection, date, paths)
+            files = [self._named(connection, path, number, len(paths)) for number, path in enumerate(paths)]
+        return found, files, written
+
+    def _named(self, connection: duckdb.DuckDBPyConnection, path: Path, number: int, files: int) -> ParquetFile:
+        final = path.rename(self._part / partition.events_name(self._id, number, files))
+        return ParquetFile(
+            name=final.name,
+            rows=parquet.count_rows(connection, final),
+            bytes=final.stat().st_size,
+            sha256=partition.digest(final),
+        )
+
+    def _counts(self, scans: Sequence[FileScan], found: duplicates.Duplicates, written: parquet.Written) -> Counts:
+        duplicates.write_conflicts(found.conflicts, self._files, self._rejected)
+        return Counts(
+            rows=written.rows,
+            uuids=written.uuids,
+            duplicates=found.dropped,
+            conflicts=len(found.conflicts),
+            rejects=sum(scan.rejected for scan in scans),
+            apart=written.apart,
+            no_uuid=written.no_uuid,
+            no_event_time=written.no_event_time,
+            late=written.late,
+            future=written.future,
+            outside=written.outside,
+        )
+
+    def _check(self, counts: Counts) -> None:
+        """Refuses rows that do not add up: nothing is published that cannot be counted back to its lines."""
+        lines = self._events.totals.events
+        if lines != counts.rows + counts.duplicates + counts.rejects:
+            raise LoadError(
+                f"{lines:,} lines became {counts.rows:,} rows, {counts.duplicates:,} duplicates and"
+                f" {counts.rejects:,} rejected lines, which is another number",
+                _REPORT,
+            )
+        if counts.rows != counts.uuids + counts.no_uuid:
+            raise LoadError(f"of {counts.rows:,} rows only {counts.uuids:,} have a uuid of their own", _REPORT)
+        self._refuse(counts.no_uuid, "have no uuid")
+        self._refuse(counts.no_event_time, "have no event time")
+
+    def _refuse(self, number: int, what: str) -> None:
+        """Refuses the day where more of its lines than the setting allows are bad."""
+        lines = self._events.totals.events
+        if number <= self._settings.max_rejected * lines:
+            return
+        place = self._layout.events_dir(self._events.date)
+        if self._rejected.stat().st_size:
+            place = partition.publish_rejected(self._layout, self._events.date, self._rejected)
+        raise LoadError(
+            f"{number:,} of {lines:,} lines {what}: more than {self._settings.max_rejected:.0%}",
+            f"Look at them in {place}. To load the day all the same, raise PIPELINE_MAX_REJECTED, then run it again.",
+        )
+
+    def _anew(self, error: DamagedError) -> DamagedError:
+        """Makes the next run extract the day again, where its ZIP is there."""
+        date = self._events.date
+        if days.export_record(self._layout, date) is None:
+            return DamagedError(error.what, f"Its ZIP is gone, so fetch the day again: make force DATE={date}")
+        remove(self._layout.events_marker(date))
+        return DamagedError(error.what, "Run it again: the day is extracted anew from its ZIP.")
+
+    def _record(self, counts: Counts, written: parquet.Written, files: list[ParquetFile], seconds: float) -> LoadRecord:
+        events = self._events
+        return LoadRecord(
+            id=self._id,
+            date=events.date,
+            app=events.app,
+            host=events.host,
+            redo=events.redo,
+            export=events.export,
+            extraction=EventsRef(id=events.id, totals=events.totals),
+            hours=events.hours,
+            schema=SCHEMA,
+            files=files,
+            rejected=self._rejected_file(counts),
+            counts=counts,
+            server_upload_time=Span(first=written.first_upload, last=written.last_upload),
+            event_time=Span(first=written.first_event, last=written.last_event),
+            pipeline=__version__,
+            seconds={"load": round(seconds, 3)},
+        )
+
+    def _rejected_file(self, counts: Counts) -> RejectedFile | None:
+        size = self._rejected.stat().st_size
+        if not size:
+            return None
+        return RejectedFile(
+            name=self._rejected.name,
+            lines=counts.rejects + counts.conflicts,
+            bytes=size,
+            sha256=partition.digest(self._rejected),
+        )
+
+
+_REPORT = "Nothing was published. This is a defect of the pipeline: report it with the day's log."
+
+
+def _tell_replacement(old: LoadRecord | None, new: LoadRecord) -> None:
+    if old is not None:
+        change = new.counts.rows - old.counts.rows
+        logger.info("{:,} rows take the place of {:,} ({:+,d})", new.counts.rows, old.counts.rows, change)

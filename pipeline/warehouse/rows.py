@@ -1,0 +1,248 @@
+"""One line to one row, read carefully: every value exact, in its column or apart, or the line refused with a reason."""
+
+import codecs
+import datetime as dt
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import msgspec
+
+from pipeline.text import printable
+from pipeline.warehouse.events import COLUMNS, EXTRA, Column, Kind
+
+DEEPEST = 100
+"""Levels of `{` and `[` that an event may have; Amplitude keeps 40 (source: the limits of its HTTP V2 API)."""
+
+LARGEST_INTEGER = 2**63 - 1
+"""What an INTEGER column holds; the smallest is one further from 0."""
+
+EXACT_INTEGER = 2**53
+"""An integer beyond it is rounded in a NUMBER column."""
+
+MOST_NAMES = 1000
+"""Names of keys that are counted each for itself; further ones are counted together."""
+
+OTHERS = "(other keys)"
+"""The name under which keys beyond MOST_NAMES are counted."""
+
+ODD_TYPES = {
+    column.name: column.kind.value if column.kind in (Kind.INTEGER, Kind.FLAG) else "VARCHAR"
+    for column in (*COLUMNS, EXTRA)
+}
+"""DuckDB's type to read each key of an encoded row with; from the VARCHARs it casts to the column's own, exactly."""
+
+_COLUMNS = {column.name: column for column in COLUMNS}
+_BRACKETS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - _BRACKETS.keys())
+# Possessive, and a string needs no end: the time is linear on any text.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)", re.DOTALL)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]((?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?)")
+_INTEGER = re.compile(rb"-?[0-9]+")
+_LONGEST_INTEGER = 20  # characters: a sign and 19 digits
+
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+Value = str | int | bool
+
+
+class RejectedError(Exception):
+    """A line is no event.
+
+    Attributes:
+        reason: Why, in a few words; of the content it holds the name of a key at most.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line as a row.
+
+    Attributes:
+        values: By column, those that are not null: numbers, JSON and `extra` as text, times with six digits of
+            fraction, a uuid in lower case.
+        apart: The keys that stand in `extra`, in the order of the line.
+    """
+
+    values: dict[str, Value]
+    apart: list[str]
+
+    @property
+    def uuid(self) -> str | None:
+        """The uuid, in lower case."""
+        return self._text("uuid")
+
+    @property
+    def server_upload_time(self) -> str | None:
+        """The upload time; as texts such times sort as they do as times."""
+        return self._text("server_upload_time")
+
+    def encode(self) -> bytes:
+        """Returns the row as a line of JSON that DuckDB reads exactly with ODD_TYPES, ended by a newline."""
+        return msgspec.json.encode(self.values) + b"\n"
+
+    def _text(self, name: str) -> str | None:
+        value = self.values.get(name)
+        return value if isinstance(value, str) else None
+
+
+def longest_odd(max_event_bytes: int) -> int:
+    """Returns the bytes that an encoded row may have: text in text is escaped, which doubles it at most."""
+    return 2 * max_event_bytes + 10_000
+
+
+def read_row(line: bytes, max_event_bytes: int) -> Row:
+    """Reads a line.
+
+    Args:
+        line: Its bytes; a byte order mark at its beginning is no part of it.
+        max_event_bytes: What an event may have.
+
+    Raises:
+        RejectedError: It is no event.
+    """
+    if len(line) > max_event_bytes:
+        raise RejectedError(too_long(len(line), max_event_bytes))
+    event = line.removeprefix(codecs.BOM_UTF8)
+    _check(event)
+    values: dict[str, Value] = {}
+    extra, apart = [], []
+    for key, raw in _keys.decode(event).items():
+        text = bytes(raw)
+        if column := _COLUMNS.get(key):
+            if text == b"null":
+                continue
+            value = _fitted(column, text)
+            if value is not None:
+                values[key] = value
+                continue
+        extra.append(f"{json.dumps(key, ensure_ascii=False)}:{text.decode()}")
+        apart.append(key)
+    if extra:
+        values[EXTRA.name] = f"{{{','.join(extra)}}}"
+    return Row(values, apart)
+
+
+def too_long(size: int, max_event_bytes: int) -> str:
+    """Returns the reason why a line is refused for its length."""
+    return f"{size} bytes, and an event may have {max_event_bytes} (PIPELINE_MAX_EVENT_BYTES)"
+
+
+def count_apart(total: dict[str, int], more: Mapping[str, int]) -> None:
+    """Adds counts of values kept apart to a total that holds at most MOST_NAMES names, and OTHERS."""
+    for key, count in more.items():
+        name = printable(key, 100)
+        if name not in total and len(total) >= MOST_NAMES:
+            name = OTHERS
+        total[name] = total.get(name, 0) + count
+
+
+def _check(event: bytes) -> None:
+    """Refuses what is not one JSON object that every reader of JSON reads alike."""
+    try:
+        text = event.decode()
+    except UnicodeDecodeError as error:
+        raise RejectedError(f"not UTF-8 at byte {error.start + 1}") from None
+    if _is_deeper(event):  # before any parser sees it: parsers recurse
+        raise RejectedError(f"nested deeper than {DEEPEST} levels")
+    try:
+        keys = _parser.decode(text)
+    except json.JSONDecodeError as error:
+        raise RejectedError(f"not JSON at character {error.pos + 1}: {printable(error.msg, 100)}") from None
+    if not isinstance(keys, tuple):
+        raise RejectedError("JSON, but not an object")
+    if len(set(keys)) < len(keys):
+        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise RejectedError(f"the key {printable(json.dumps(twice, ensure_ascii=False), 100)} stands twice")
+    if _MAYBE_SURROGATE.search(text) and any(escape[1] for escape in _ESCAPE.finditer(text)):
+        raise RejectedError("half of a surrogate pair, which is no character")
+
+
+def _is_deeper(event: bytes) -> bool:
+    if event.count(b"{") + event.count(b"[") <= DEEPEST:
+        return False
+    brackets = _STRING.sub(b"", event).translate(None, _NO_BRACKETS)
+    return any(depth > DEEPEST for depth in itertools.accumulate(map(_BRACKETS.__getitem__, brackets)))
+
+
+def _keys_alone(pairs: list[tuple[str, object]]) -> tuple[str, ...]:
+    return tuple(key for key, _ in pairs)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise RejectedError(f"{name} is not JSON")
+
+
+def _finite(literal: str) -> None:
+    if float(literal) in (float("inf"), float("-inf")):
+        raise RejectedError("a number beyond the range of a double")
+
+
+# Strict, and nothing of the values is kept: an object becomes its keys, and an integer of any length stays a text.
+_parser = json.JSONDecoder(
+    object_pairs_hook=_keys_alone, parse_constant=_refuse_constant, parse_float=_finite, parse_int=lambda _: None
+)
+
+
+def _fitted(column: Column, text: bytes) -> Value | None:
+    """Returns what the column holds for a value's text, or None where it does not fit."""
+    if column.booleans and text in (b"true", b"false"):
+        return text.decode()
+    return _FITS[column.kind](text)
+
+
+def _as_text(text: bytes) -> str | None:
+    return _text.decode(text) if text.startswith(b'"') else None
+
+
+def _as_integer(text: bytes) -> int | None:
+    if len(text) > _LONGEST_INTEGER or not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -LARGEST_INTEGER - 1 <= number <= LARGEST_INTEGER else None
+
+
+def _as_number(text: bytes) -> str | None:
+    if not text.startswith((b"-", *(b"%d" % digit for digit in range(10)))):
+        return None
+    if _INTEGER.fullmatch(text):
+        number = _as_integer(text)
+        return None if number is None or abs(number) > EXACT_INTEGER else str(number)
+    return repr(float(text))
+
+
+def _as_flag(text: bytes) -> bool | None:
+    return {b"true": True, b"false": False}.get(text)
+
+
+def _as_time(text: bytes) -> str | None:
+    match = _TIME.fullmatch(_as_text(text) or "")
+    try:
+        return dt.datetime.fromisoformat(f"{match[1]}T{match[2]}").isoformat(" ", "microseconds") if match else None
+    except ValueError:  # no such day
+        return None
+
+
+def _as_uuid(text: bytes) -> str | None:
+    value = (_as_text(text) or "").lower()
+    return value if _UUID.fullmatch(value) else None
+
+
+_FITS: dict[Kind, Callable[[bytes], Value | None]] = {
+    Kind.TEXT: _as_text,
+    Kind.INTEGER: _as_integer,
+    Kind.NUMBER: _as_number,
+    Kind.FLAG: _as_flag,
+    Kind.TIME: _as_time,
+    Kind.UUID: _as_uuid,
+    Kind.JSON: bytes.decode,
+}
