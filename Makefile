@@ -51,8 +51,8 @@ import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=p
 status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
 
-sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table; without Q a prompt
-	@$(PIPELINE) sql $(if $(filter undefined,$(origin Q)),,--query "$$Q")
+sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: all rows as CSV]; without Q a prompt
+	@$(PIPELINE) sql $(if $(filter undefined,$(origin Q)),,--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
 	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"

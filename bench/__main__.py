@@ -55,11 +55,11 @@ def _day(folder: Path, events: int, rounds: int, topics: Collection[str]) -> Non
     totals = record.totals
     of_zip, of_json = record.export.bytes / 1e6, totals.bytes / 1e6
     print(f"\n## A day of {totals.events:,} events: {of_zip:,.0f} MB of ZIP, {of_json:,.0f} MB of JSON")
-    project.export(exports)
     if "load" in topics:
         load.run(project, totals.events, rounds)
     if "sorting" in topics:
         sorting.run(project, rounds)
+    project.export(exports)
     if "chain" in topics:
         chain.run(project, (of_zip, of_json), exports, rounds)
     if "http" in topics or "slow" in topics:

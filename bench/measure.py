@@ -104,9 +104,9 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     sys.stdout.flush()
 
 
-def require(what: str, found: float, most: float, unit: str) -> None:
+def require(what: str, found: float, below: float, unit: str) -> None:
     """Prints a figure beside the one that it must stay below."""
-    print(f"\n{what}: {found:.2f} {unit}; below {most:g} {unit} is required{'' if found < most else ': MISSED'}.")
+    print(f"\n{what}: {found:.2f} {unit} (must be below {below:g} {unit}){'' if found < below else ': MISSED'}")
     sys.stdout.flush()
 
 

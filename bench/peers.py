@@ -17,14 +17,16 @@ import requests
 def with_pandas(url: str, auth: tuple[str, str], folder: Path) -> None:
     """A script as its users write it: all in memory, one frame, one Parquet file.
 
-    Objects become text: of a property whose values are of two types, to_parquet makes nothing.
+    Objects, lists and truth values become text, for to_parquet refuses a column whose values are of two types.
     """
     import pandas as pd  # noqa: PLC0415 - each side pays for its own imports alone
 
     events = [event for part in _parts(url, auth) for event in part]
     frame = pd.DataFrame(events)
     for name in frame.select_dtypes("object"):
-        frame[name] = frame[name].map(lambda value: json.dumps(value) if isinstance(value, dict | list) else value)
+        frame[name] = frame[name].map(
+            lambda value: json.dumps(value) if isinstance(value, dict | list | bool) else value
+        )
     frame.to_parquet(folder / "day.parquet")
 
 

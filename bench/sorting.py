@@ -38,7 +38,5 @@ def run(project: Project, rounds: int) -> None:
         lines.append([name, f"{time.perf_counter() - began:.2f}", f"{file.stat().st_size / 1e6:.0f}"])
         places.append(queries.Place(name, None, f"read_parquet({duck.text(str(file))})"))
     table("A day's Parquet written again", ["order", "s", "MB"], lines)
-    with duckdb.connect() as connection:
-        (user,) = connection.execute(queries.USER.format(places[0].events)).fetchone() or ("",)
     title = "The same SQL over a day's Parquet by its order, medians"
-    queries.compare(title, places, queries.of_day(DATE, user), max(rounds, 5))
+    queries.compare(title, places, queries.of_day(DATE, queries.average_user(places[0])), max(rounds, 5))

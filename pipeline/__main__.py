@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError, NotReadyError, PipelineError
 from pipeline.export.download import refuse_unsettled
 from pipeline.export.imports import import_day
 from pipeline.operations.clean import clean as remove_leftovers
+from pipeline.operations.sql import ask, prompt
 from pipeline.operations.status import last_settled, show
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
@@ -22,6 +23,7 @@ from pipeline.store.records import EXPORTED
 from pipeline.tasks import LAST, runs, signals
 from pipeline.tasks.daily import parse_day
 from pipeline.text import count
+from pipeline.warehouse import events
 
 USAGE = 2
 """The shell's status for wrong arguments."""
@@ -170,6 +172,25 @@ def import_(date: dt.date, source: str, *, replace: bool) -> int:
 def status() -> int:
     """Shows the days there are, the gaps, sizes and counts."""
     show(settings.load(), _Console())
+    return 0
+
+
+@cli.command()
+@click.option("--query", help="SQL, one statement or several; without it a prompt.")
+@click.option("--csv", is_flag=True, help="All rows as CSV, in place of a table.")
+def sql(query: str | None, *, csv: bool) -> int:
+    """Asks the warehouse in SQL."""
+    if query is None:
+        return prompt(settings.load(), _Console())
+    if not query.strip():
+        raise click.UsageError('Q is empty. Type: make sql Q="select * from days"')
+    return ask(settings.load(), query, _Console(), table=not csv)
+
+
+@cli.command()
+def schema() -> int:
+    """Prints README's table of the columns."""
+    click.echo(events.markdown_table())
     return 0
 
 

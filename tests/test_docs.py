@@ -9,6 +9,7 @@ from projects import ROOT
 
 import pipeline
 from pipeline import settings
+from pipeline.warehouse import events
 
 README = ROOT / "README.md"
 VARIABLES = {*settings.CREDENTIALS, *map(settings.variable, dataclasses.fields(settings.Settings))}
@@ -36,6 +37,11 @@ def test_each_variable_that_is_named_is_one_that_is_read(name):
 def test_the_readmes_table_of_settings_is_the_generated_one():
     table = read("README.md").partition("<!-- settings -->")[2].partition("<!-- /settings -->")[0]
     assert table.strip() == settings.markdown_table()
+
+
+def test_the_readmes_table_of_columns_is_the_generated_one():
+    table = read("README.md").partition("<!-- schema -->")[2].partition("<!-- /schema -->")[0]
+    assert table.strip() == events.markdown_table()
 
 
 def test_env_example_asks_for_the_credentials_and_holds_none():

@@ -174,10 +174,12 @@ def _print_records(names: Sequence[str], rows: Sequence[Sequence[str]], console:
 
 
 def _write_csv(answer: Answer, console: Console) -> None:
-    writer = csv.writer(console.file, lineterminator="\n")
-    writer.writerow([_field(name) for name in answer.columns])
-    for row in answer.rows():
-        writer.writerow([_field(value) for value in row])
+    plain = csv.writer(console.file, lineterminator="\n")
+    quoted = csv.writer(console.file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in itertools.chain([answer.columns], answer.rows()):
+        fields = [_field(value) for value in row]
+        # Readers take a lone carriage return for the line's end, and the writer leaves it bare.
+        (quoted if any("\r" in field for field in fields) else plain).writerow(fields)
     console.file.flush()
 
 

@@ -27,8 +27,8 @@ from pipeline.warehouse import daytable, duck, repeats, views
 _TRIES = 3  # a day that is replaced meanwhile takes its files away
 
 _READERS = "v1.5.0"
-"""The oldest DuckDB that reads the file: a notebook may have another than ours. In older forms a log of what was written
-into an earlier file is taken for one of this file."""
+"""The oldest DuckDB that reads the file: a notebook may have another than ours. In older forms a log of what was
+written into an earlier file is taken for one of this file."""
 
 Loaded = Mapping[dt.date, LoadRecord]
 
@@ -178,6 +178,7 @@ def _write(part: Path, before: Path | None, layout: Layout, loaded: Loaded, sett
             for statement in view.statements():
                 connection.execute(statement)
         connection.execute("CREATE TABLE made (digest VARCHAR, root VARCHAR, made_at TIMESTAMP, pipeline VARCHAR)")
+        connection.execute("COMMENT ON TABLE made IS 'when this file was made (UTC), by which version, of which data'")
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         connection.execute(
             "INSERT INTO made VALUES (?, ?, ?, ?)",

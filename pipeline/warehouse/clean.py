@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline.warehouse.events import COLUMNS, Kind
-from pipeline.warehouse.rows import DEEPEST, EXACT_INTEGER, LARGEST_INTEGER
+from pipeline.warehouse.fits import EXACT_INTEGER, LARGEST_INTEGER
+from pipeline.warehouse.rows import DEEPEST
 
 LONGEST = 1_000_000
 """Bytes of the longest line that is called clean; DuckDB's buffers are a multiple of it."""

@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.store.records import EMPTY, EXPORTED, NO_FILE, LoadRecord
 
-WHAT = "one row a loaded day, by upload day, from the manifests; what became of its lines, hours, bytes and times"
+_WHAT = "one row a loaded day, by upload day, from the manifests; what became of its lines, hours, bytes and times"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,4 +71,4 @@ def fill(connection: duckdb.DuckDBPyConnection, records: Iterable[LoadRecord]) -
         f"INSERT INTO days BY NAME SELECT unnest(from_json(?::JSON, '[{{{form}}}]'), recursive := true)",
         [msgspec.json.encode(rows).decode()],
     )
-    connection.execute(f"COMMENT ON TABLE days IS '{WHAT}'")
+    connection.execute(f"COMMENT ON TABLE days IS '{_WHAT}'")

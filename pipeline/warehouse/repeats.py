@@ -16,7 +16,7 @@ from pipeline.warehouse import duck
 TABLE = "repeated_uuids"
 """The rows of such uuids, each with its day; `kept` is true for the one row of a uuid that `events` shows."""
 
-WHAT = (
+_WHAT = (
     "rows of the uuids that stand in two upload days or more; kept: the one that events shows,"
     " of the latest server_upload_time, or else of the latest day"
 )
@@ -64,6 +64,7 @@ def fill(
     changed = scan(path for date, paths in files.items() if date not in known for path in paths)
     standing = scan(path for date, paths in files.items() if date in known for path in paths)
     connection.execute(_CREATE)
+    connection.execute(f"COMMENT ON TABLE {TABLE} IS '{_WHAT}'")
     connection.execute("CREATE TEMP TABLE found (uuid UUID, date DATE, server_upload_time TIMESTAMP)")
     if known:
         connection.execute(

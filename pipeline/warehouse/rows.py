@@ -1,26 +1,20 @@
 """One line to one row, read carefully: every value exact, in its column or apart, or the line refused with a reason."""
 
 import codecs
-import datetime as dt
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 import msgspec
 
 from pipeline.text import printable
-from pipeline.warehouse.events import COLUMNS, EXTRA, Column, Kind
+from pipeline.warehouse.events import COLUMNS, EXTRA, Kind
+from pipeline.warehouse.fits import Value, fitted
 
 DEEPEST = 100
 """Levels of `{` and `[` that an event may have; Amplitude keeps 40 (source: the limits of its HTTP V2 API)."""
-
-LARGEST_INTEGER = 2**63 - 1
-"""What an INTEGER column holds; the smallest is one further from 0."""
-
-EXACT_INTEGER = 2**53
-"""An integer beyond it is rounded in a NUMBER column."""
 
 MOST_NAMES = 1000
 """Names of keys that are counted each for itself; further ones are counted together."""
@@ -41,15 +35,8 @@ _NO_BRACKETS = bytes(set(range(256)) - _BRACKETS.keys())
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)", re.DOTALL)
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]((?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?)")
-_INTEGER = re.compile(rb"-?[0-9]+")
-_LONGEST_INTEGER = 20  # characters: a sign and 19 digits
 
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-
-Value = str | int | bool
 
 
 class RejectedError(Exception):
@@ -68,8 +55,7 @@ class Row(msgspec.Struct, frozen=True):
     """A line as a row.
 
     Attributes:
-        values: By column, those that are not null: numbers, JSON and `extra` as text, times with six digits of
-            fraction, a uuid in lower case.
+        values: By column, in the form of `fits.fitted`, those that are not null.
         apart: The keys that stand in `extra`, in the order of the line.
     """
 
@@ -121,7 +107,7 @@ def read_row(line: bytes, max_event_bytes: int) -> Row:
         if column := _COLUMNS.get(key):
             if text == b"null":
                 continue
-            value = _fitted(column, text)
+            value = fitted(column, text)
             if value is not None:
                 values[key] = value
                 continue
@@ -191,58 +177,3 @@ def _finite(literal: str) -> None:
 _parser = json.JSONDecoder(
     object_pairs_hook=_keys_alone, parse_constant=_refuse_constant, parse_float=_finite, parse_int=lambda _: None
 )
-
-
-def _fitted(column: Column, text: bytes) -> Value | None:
-    """Returns what the column holds for a value's text, or None where it does not fit."""
-    if column.booleans and text in (b"true", b"false"):
-        return text.decode()
-    return _FITS[column.kind](text)
-
-
-def _as_text(text: bytes) -> str | None:
-    return _text.decode(text) if text.startswith(b'"') else None
-
-
-def _as_integer(text: bytes) -> int | None:
-    if len(text) > _LONGEST_INTEGER or not _INTEGER.fullmatch(text):
-        return None
-    number = int(text)
-    return number if -LARGEST_INTEGER - 1 <= number <= LARGEST_INTEGER else None
-
-
-def _as_number(text: bytes) -> str | None:
-    if not text.startswith((b"-", *(b"%d" % digit for digit in range(10)))):
-        return None
-    if _INTEGER.fullmatch(text):
-        number = _as_integer(text)
-        return None if number is None or abs(number) > EXACT_INTEGER else str(number)
-    return repr(float(text))
-
-
-def _as_flag(text: bytes) -> bool | None:
-    return {b"true": True, b"false": False}.get(text)
-
-
-def _as_time(text: bytes) -> str | None:
-    match = _TIME.fullmatch(_as_text(text) or "")
-    try:
-        return dt.datetime.fromisoformat(f"{match[1]}T{match[2]}").isoformat(" ", "microseconds") if match else None
-    except ValueError:  # no such day
-        return None
-
-
-def _as_uuid(text: bytes) -> str | None:
-    value = (_as_text(text) or "").lower()
-    return value if _UUID.fullmatch(value) else None
-
-
-_FITS: dict[Kind, Callable[[bytes], Value | None]] = {
-    Kind.TEXT: _as_text,
-    Kind.INTEGER: _as_integer,
-    Kind.NUMBER: _as_number,
-    Kind.FLAG: _as_flag,
-    Kind.TIME: _as_time,
-    Kind.UUID: _as_uuid,
-    Kind.JSON: bytes.decode,
-}

@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from pipeline.errors import DamagedError, storage_errors
 from pipeline.warehouse.blocks import PIECE, Block, LongLine, blocks
-from pipeline.warehouse.clean import LONGEST, Sieve
+from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.rejected import KEPT_BYTES, REJECT, encode_rejected
 from pipeline.warehouse.rows import RejectedError, count_apart, read_row, too_long
 
@@ -166,11 +166,9 @@ class _Scan:
             line = lines[place]
             if line.strip():
                 uuids[place] = self._read(line, self._lines + place + 1)
+                left_out.append(place)
             else:
-                self._blank += 1
-                if len(line) <= LONGEST:
-                    continue
-            left_out.append(place)
+                self._blank += 1  # DuckDB passes over it too
         self._lines += len(lines)
         starts = list(itertools.accumulate((len(line) + 1 for line in lines), initial=block.offset))
         found = [f"{uuid},{start}\n" for uuid, start in zip(uuids, starts, strict=False) if uuid]

@@ -48,7 +48,9 @@ def line(number: int = 0, **changes: object) -> bytes:
     """Returns an event as a line without its newline; a change that is bytes is the value's own text."""
     parts = []
     for key, value in event(number, **changes).items():
-        text = value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        text = (
+            value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        )
         parts.append(json.dumps(key).encode() + b":" + text)
     return b"{" + b",".join(parts) + b"}"
 

@@ -1,5 +1,6 @@
 """Days for the load: their events as an export would bring them, extracted; and what then stands in the Parquet."""
 
+import datetime as dt
 import json
 import uuid
 from pathlib import Path
@@ -61,19 +62,24 @@ def loaded(root: Path, *lines_: bytes, **settings: object) -> tuple[LoadRecord, 
     return record, rows(layout)
 
 
-def rows(layout: Layout) -> list[dict[str, object]]:
+def day(text: str) -> dt.date:
+    """Reads a day as the names of exports have it: 20230202."""
+    return dt.date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:8]}")
+
+
+def rows(layout: Layout, date: dt.date = DAY) -> list[dict[str, object]]:
     """Returns the rows that the marker names, values as DuckDB gives them to Python."""
-    record = days.load_record(layout, DAY)
-    paths = [str(layout.parquet_dir(DAY) / file.name) for file in record.files]
+    record = days.load_record(layout, date)
+    paths = [str(layout.parquet_dir(date) / file.name) for file in record.files]
     found = duckdb.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [paths])
     names = [column[0] for column in found.description]
     return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
-def rejected(layout: Layout) -> list[dict[str, object]]:
+def rejected(layout: Layout, date: dt.date = DAY) -> list[dict[str, object]]:
     """Returns the lines of the rejected file that the marker names."""
-    record = days.load_record(layout, DAY)
+    record = days.load_record(layout, date)
     if record is None or record.rejected is None:
         return []
-    text = (layout.rejected_dir(DAY) / record.rejected.name).read_bytes()
+    text = (layout.rejected_dir(date) / record.rejected.name).read_bytes()
     return [msgspec.json.decode(each) for each in text.splitlines()]

@@ -11,7 +11,10 @@ from pipeline.warehouse.blocks import Block, LongLine, blocks
 def test_P11_P18_any_pieces_give_the_same_lines(seed):
     chance = random.Random(seed)
     for _ in range(300):
-        lines = [bytes(chance.choices(b"a \r\x0b\x1c", k=chance.choice([0, 1, 5, 30, 80]))) for _ in range(chance.randrange(9))]
+        lines = [
+            bytes(chance.choices(b"a \r\x0b\x1c", k=chance.choice([0, 1, 5, 30, 80])))
+            for _ in range(chance.randrange(9))
+        ]
         text = b"\n".join(lines)
         size = chance.choice([1, 7, 40, 1000])
         pieces = [text[start : start + size] for start in range(0, len(text), size)]

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -62,7 +63,11 @@ def workers() -> list[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == os.getpid() and state != "Z" and b"warehouse.worker" in (stat.parent / "cmdline").read_bytes():
+            if (
+                int(parent) == os.getpid()
+                and state != "Z"
+                and b"warehouse.worker" in (stat.parent / "cmdline").read_bytes()
+            ):
                 found.append(int(stat.parent.name))
     return found
 
@@ -100,12 +105,14 @@ def test_a_day_without_files_or_bytes_is_read_too(tmp_path):
     assert told[-1][0] == 1
 
 
-def test_K3_a_worker_that_is_killed_is_told_and_the_others_end(tmp_path):
+def test_K11_K12_K20_a_worker_that_is_killed_is_told_and_the_others_end(tmp_path):
     files = fifos(tmp_path)
     done = threads.start(scan, files, tmp_path)
     wait_for(lambda: len(workers()) == 2)
     os.kill(workers()[0], signal.SIGKILL)
-    with pytest.raises(LoadError, match=r"fifo[01]: the process that read it was ended by SIGKILL\. .*PIPELINE_THREADS"):
+    with pytest.raises(
+        LoadError, match=r"fifo[01]: the process that read it was ended by SIGKILL\. .*PIPELINE_THREADS"
+    ):
         done.result(20)
     assert workers() == []
 
@@ -167,7 +174,7 @@ def parent(folder: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_K1_a_signal_to_the_whole_group_ends_all_at_once_and_without_a_word_of_theirs(tmp_path, number):
+def test_K7_K8_a_signal_to_the_whole_group_ends_all_at_once_and_without_a_word_of_theirs(tmp_path, number):
     with parent(tmp_path) as process:
         os.killpg(process.pid, number)
         _, said = process.communicate(timeout=20)
@@ -175,14 +182,27 @@ def test_K1_a_signal_to_the_whole_group_ends_all_at_once_and_without_a_word_of_t
         wait_for(lambda: members(process.pid) == [])
 
 
-def test_K1_ctrl_c_to_the_parent_alone_ends_its_workers(tmp_path):
+def test_K8_ctrl_c_to_the_parent_alone_ends_its_workers(tmp_path):
     with parent(tmp_path) as process:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
         assert members(process.pid) == []
 
 
-def test_K3_workers_of_a_killed_parent_end_with_their_file(tmp_path):
+def test_K8_ctrl_c_means_nothing_to_a_worker(tmp_path):
+    files = fifos(tmp_path)
+    done = threads.start(scan, files, tmp_path)
+    wait_for(lambda: len(workers()) == 2)
+    for pid in workers():
+        os.kill(pid, signal.SIGINT)
+    time.sleep(0.2)
+    assert len(workers()) == 2
+    for path, _ in files:
+        path.write_bytes(b"")
+    assert [found.lines for found in done.result(20)[0]] == [0, 0]
+
+
+def test_K13_workers_of_a_killed_parent_end_with_their_file(tmp_path):
     with parent(tmp_path) as process:
         process.kill()
         process.wait()

@@ -29,7 +29,12 @@ def test_P9_a_line_comes_back_as_it_was(tmp_path, text):
     want = {"file": "a#0.json", "line": 7, "kind": "reject", "reason": "why", "bytes": len(text), "cut": False}
     first, second = map(json.loads, path.read_bytes().splitlines())
     assert first == {**want, "text": text.decode(), "base64": None}
-    assert (second["file"], second["line"], second["kind"], second["text"]) == ("a#1.json", 8, "conflict", text.decode())
+    assert (second["file"], second["line"], second["kind"], second["text"]) == (
+        "a#1.json",
+        8,
+        "conflict",
+        text.decode(),
+    )
     answer = duckdb.sql(f"SELECT text, line FROM read_json('{path}', columns = {{'text': 'VARCHAR', 'line': 'INT'}})")
     assert answer.fetchall() == [(text.decode(), 7), (text.decode(), 8)]
 
