@@ -171,18 +171,15 @@ def test_a_script_on_standard_input_is_run(settings):
     assert process(settings, input="SELECT 1 AS one;\n-- a; comment\nSELECT 2 AS two;").stdout == "one\n1\ntwo\n2\n"
 
 
-def test_the_prompt_goes_on_after_an_error_and_ends_with_the_input(settings):
+def test_the_prompt_goes_on_after_an_error_and_ends_when_told(settings):
     shown = typed(settings, [
         "", ".help", "SELECT count(*)", "AS n FROM events;", "SELECT nothing;", "SELECT 'a;b' AS x;", ".tables", ".quit",
     ])  # fmt: skip
-    print(shown)
     assert "Statements end with a semicolon" in shown
     assert "50" in shown
-    assert 'column "nothing"' in shown
+    assert "Binder Error" in shown
     assert "a;b" in shown.rpartition("SELECT 'a;b'")[2]
     assert "daily_users" in shown
-    assert "\x04" not in shown
-    assert "sql>" in typed(settings, ["\x04"])
 
 
 @pytest.mark.parametrize("how", ["read_only=True", "read_only=False"])

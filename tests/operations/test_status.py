@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import shutil
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from pipeline.operations.status import last_settled, show, survey
 from pipeline.settings import Settings
 from pipeline.store import days
+from pipeline.warehouse import catalog
 
 RED = "\x1b[31m"
 LAST = last_settled(Settings())
@@ -33,6 +35,7 @@ def gaps(project):
     for number in (6, 3, 2, 1):
         project.run_day(ago(number))
     project.layout.events_marker(ago(2)).unlink()
+    project.layout.parquet_marker(ago(2)).unlink()
     days.ask_redo(project.layout, ago(1))
     return project
 
@@ -51,8 +54,8 @@ def test_the_gaps_are_rows_and_the_commands_that_fill_them_are_spelt_out(gaps):
 
 
 def test_the_totals_are_the_sums_of_the_complete_days(gaps):
-    records = [days.events_record(gaps.layout, ago(number)) for number in (6, 3)]
-    assert f" {sum(record.totals.events for record in records)} events," in shown(gaps)
+    records = [days.load_record(gaps.layout, ago(number)) for number in (6, 3)]
+    assert f" {sum(record.counts.rows for record in records)} events," in shown(gaps)
 
 
 def test_gaps_are_red_on_a_terminal_and_plain_elsewhere(gaps):
@@ -112,3 +115,17 @@ def test_a_reader_that_has_seen_enough_is_no_failure(project):
     done = project.command("bash", "-c", f"set -o pipefail; {sys.executable} -m pipeline status | head -1")
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+def test_pruned_stages_of_a_loaded_day_are_no_gap(gaps):
+    gaps.layout.raw_zip(ago(6)).unlink()
+    shutil.rmtree(gaps.layout.events_dir(ago(6)))
+    row = next(line for line in shown(gaps).splitlines() if line.startswith(str(ago(6))))
+    assert row.split()[1:3] == ["-", "-"]
+    assert "2 of 7 days complete: " in shown(gaps)
+
+
+def test_the_warehouse_is_brought_up_to_date(gaps):
+    gaps.layout.warehouse().unlink(missing_ok=True)
+    shown(gaps)
+    assert not catalog.refresh(gaps.settings)

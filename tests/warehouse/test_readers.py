@@ -51,6 +51,13 @@ def fifos(folder: Path) -> list[tuple[Path, EventsFile]]:
     return found
 
 
+def end_of_fifos(folder: Path) -> None:
+    """Ends each fifo that somebody reads."""
+    for path in folder.glob("fifo*"):
+        with contextlib.suppress(OSError):  # nobody reads it yet, or any more
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
 def scan(files, folder: Path, cores: int = 3, told=None, **options):
     (staging := folder / f"staging{cores}").mkdir(exist_ok=True)
     report = (lambda share, text: told.append((share, text))) if told is not None else (lambda *_: None)
@@ -145,8 +152,7 @@ def test_C10_a_worker_has_no_secret_and_imports_nothing_from_where_one_stands(tm
     done = threads.start(scan, [(Path(path.name), file) for path, file in files], Path())
     wait_for(lambda: len(workers()) == 2)
     seen = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in workers())
-    for path, _ in files:
-        path.write_bytes(b"")
+    wait_for(lambda: end_of_fifos(tmp_path) or done.done())
     assert [found.lines for found in done.result(20)[0]] == [0, 0]
     assert b"PIPELINE_LOGS_DIR" in seen
     assert b"AMP_" not in seen
@@ -197,8 +203,7 @@ def test_K8_ctrl_c_means_nothing_to_a_worker(tmp_path):
         os.kill(pid, signal.SIGINT)
     time.sleep(0.2)
     assert len(workers()) == 2
-    for path, _ in files:
-        path.write_bytes(b"")
+    wait_for(lambda: end_of_fifos(tmp_path) or done.done())
     assert [found.lines for found in done.result(20)[0]] == [0, 0]
 
 
@@ -206,9 +211,7 @@ def test_K13_workers_of_a_killed_parent_end_with_their_file(tmp_path):
     with parent(tmp_path) as process:
         process.kill()
         process.wait()
-        for path in tmp_path.glob("fifo*"):
-            path.write_bytes(b"{}\n")
-        wait_for(lambda: members(process.pid) == [])
+        wait_for(lambda: end_of_fifos(tmp_path) or members(process.pid) == [])
 
 
 def test_a_worker_starts_quickly_for_it_imports_little():
