@@ -94,15 +94,15 @@ def show(settings: Settings, console: Console) -> None:
 
 
 def _look(layout: Layout, date: dt.date) -> Day:
-    export, events = days.export_record(layout, date), days.events_record(layout, date)
-    loaded = days.load_record(layout, date) if days.is_loaded(layout, date) else None
+    stages = days.stages(layout, date)
+    events, loaded = stages.events, stages.load if stages.is_loaded else None
     hours = loaded.hours if loaded else events.hours if events else []
     return Day(
         date=date,
-        raw_bytes=layout.raw_zip(date).stat().st_size if export else None,
-        json_bytes=events.totals.bytes if events and (export is None or export.id == events.export.id) else None,
+        raw_bytes=layout.raw_zip(date).stat().st_size if stages.export else None,
+        json_bytes=events.totals.bytes if events and stages.is_of_the_zip else None,
         loaded=loaded,
-        redo=loaded is None and days.redo_asked(layout, date) is not None,
+        redo=loaded is None and stages.redo is not None,
         unproven=sum(hour.status == NO_FILE for hour in hours),
     )
 

@@ -33,31 +33,68 @@ def load_record(layout: Layout, date: dt.date) -> LoadRecord | None:
     return manifest.read_load_record(layout.parquet_dir(date), date)
 
 
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """What stands of a day: the record of each stage, or None where there is no whole one; and the redo asked for."""
+
+    export: ExportRecord | None
+    events: EventsRecord | None
+    load: LoadRecord | None
+    redo: str | None
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether the ZIP stands and answers what was asked for."""
+        return self.export is not None and self._answers(self.export.redo)
+
+    @property
+    def is_extracted(self) -> bool:
+        """Whether the events stand, come from the ZIP that stands, and answer what was asked for."""
+        return self.events is not None and self._answers(self.events.redo) and self.is_of_the_zip
+
+    @property
+    def is_of_the_zip(self) -> bool:
+        """Whether the events come from the ZIP that stands, or there is none to come from any more."""
+        return self.events is None or self.export is None or self.export.id == self.events.export.id
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the Parquet stands, comes from the events and the ZIP that stand, and answers what was asked for.
+
+        Both are looked at: a ZIP that was replaced has not reached the events yet.
+        """
+        load, events, export = self.load, self.events, self.export
+        return (
+            load is not None
+            and self._answers(load.redo)
+            and (events is None or events.id == load.extraction.id)
+            and (export is None or export.id == load.export.id)
+        )
+
+    def _answers(self, answered: str | None) -> bool:
+        return self.redo is None or self.redo == answered
+
+
+def stages(layout: Layout, date: dt.date) -> Stages:
+    """Returns what stands of a day; each record is read once."""
+    return Stages(
+        export_record(layout, date), events_record(layout, date), load_record(layout, date), redo_asked(layout, date)
+    )
+
+
 def is_exported(layout: Layout, date: dt.date) -> bool:
-    """Tells whether a day's ZIP stands and answers what was asked for."""
-    record = export_record(layout, date)
-    return record is not None and _answers(layout, date, record.redo)
+    """Tells whether a day's ZIP is what was asked for."""
+    return Stages(export_record(layout, date), None, None, redo_asked(layout, date)).is_exported
 
 
 def is_extracted(layout: Layout, date: dt.date) -> bool:
-    """Tells whether a day's events stand, come from the ZIP that stands, and answer what was asked for."""
-    record = events_record(layout, date)
-    if record is None or not _answers(layout, date, record.redo):
-        return False
-    export = export_record(layout, date)
-    return export is None or export.id == record.export.id
+    """Tells whether a day's events are what was asked for."""
+    return stages(layout, date).is_extracted
 
 
 def is_loaded(layout: Layout, date: dt.date) -> bool:
-    """Tells whether a day's Parquet stands, comes from the events and the ZIP that stand, and answers what was asked.
-
-    Both are looked at: a ZIP that was replaced has not reached the events yet.
-    """
-    record = load_record(layout, date)
-    if record is None or not _answers(layout, date, record.redo):
-        return False
-    events, export = events_record(layout, date), export_record(layout, date)
-    return (events is None or events.id == record.extraction.id) and (export is None or export.id == record.export.id)
+    """Tells whether a day's Parquet is what was asked for: then the day is complete."""
+    return stages(layout, date).is_loaded
 
 
 def redo_asked(layout: Layout, date: dt.date) -> str | None:
@@ -134,8 +171,3 @@ def nearest(layout: Layout, date: dt.date) -> Iterator[tuple[dt.date, ExportReco
 
 def _by_distance(layout: Layout, date: dt.date) -> list[dt.date]:
     return sorted(layout.dates(), key=lambda day: abs(day - date))
-
-
-def _answers(layout: Layout, date: dt.date, answered: str | None) -> bool:
-    asked = redo_asked(layout, date)
-    return asked is None or asked == answered

@@ -149,20 +149,33 @@ def _as_io() -> Iterator[None]:
 
 def _make(layout: Layout, loaded: Loaded, settings: Settings) -> None:
     folder, final = layout.warehouse_part(), layout.warehouse()
-    with storage_errors(final), staging(folder):
-        make_dirs(folder / "before")
-        part = folder / final.name
+    with storage_errors(final), staging(folder), _workplace(folder) as place:
+        make_dirs(folder)
+        make_dirs(place / "before")
+        part = place / final.name
         try:
-            _write(part, copy_to(layout, folder / "before"), layout, loaded, settings)
+            _write(part, copy_to(layout, place / "before"), layout, loaded, settings)
         except (OSError, StorageError):
             # There is no earlier file, or it cannot be read: nothing of it is needed.
-            for path in (part, part.with_name(part.name + ".wal"), folder / "before"):
+            for path in (part, part.with_name(part.name + ".wal"), place / "before"):
                 remove(path)
             _write(part, None, layout, loaded, settings)
+        if place != folder:
+            part = Path(shutil.copyfile(part, folder / final.name))
         for log in final.parent.glob(f"{final.name}.wal*"):
             remove(log)
         publish_file(part, final)
     remove(folder)
+
+
+@contextlib.contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """Yields where a file can be built: what follows a `?` in a path, DuckDB takes for options."""
+    if "?" not in str(folder.absolute()):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="warehouse-") as elsewhere:
+        yield Path(elsewhere)
 
 
 def _write(part: Path, before: Path | None, layout: Layout, loaded: Loaded, settings: Settings) -> None:

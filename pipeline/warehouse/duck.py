@@ -11,6 +11,11 @@ import duckdb
 from pipeline.errors import StorageError
 from pipeline.text import printable
 
+
+class RefusedError(Exception):
+    """What the scan let pass is not what it took it for; in the words of the one who found it."""
+
+
 _GLOB = re.compile(r"[*?\[]")
 
 

@@ -12,8 +12,9 @@ import duckdb
 import msgspec
 
 from pipeline.warehouse import duck
+from pipeline.warehouse.duck import RefusedError
 from pipeline.warehouse.rejected import CONFLICT, encode_rejected
-from pipeline.warehouse.rows import read_row
+from pipeline.warehouse.rows import RejectedError, Row, read_row
 
 _PIECE = 1 << 20
 _FETCHED = 10_000  # rows of DuckDB's answer at a time
@@ -68,13 +69,16 @@ def resolve(
         files: The sources, by that index.
         kept: Where the rows that are kept are written, in the form of `Row.encode`.
         max_bytes: What an event may have.
+
+    Raises:
+        RefusedError: A line that the scan let pass is no event.
     """
     dropped = 0
     conflicts: list[tuple[Place, Place]] = []
     with _Lines(files) as lines, kept.open("wb") as out:
         for places in _groups(connection, uuids):
             texts = [lines.read(place) for place in places]
-            rows = {text: read_row(text, max_bytes) for text in dict.fromkeys(texts)}
+            rows = {text: _row(text, max_bytes) for text in dict.fromkeys(texts)}
             best = max(
                 rows, key=lambda text: rows[text].server_upload_time or ""
             )  # of those alike max() takes the first
@@ -137,6 +141,13 @@ def _groups(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) -> Ite
     rows = itertools.chain.from_iterable(batches)
     for _, group in itertools.groupby(rows, key=lambda row: row[0]):
         yield [Place(file, offset) for _, file, offset in group]
+
+
+def _row(text: bytes, max_bytes: int) -> Row:
+    try:
+        return read_row(text, max_bytes)
+    except RejectedError as error:  # the scan looks less closely: a key may stand twice
+        raise RefusedError(error.reason) from error
 
 
 def _csv(uuids: Sequence[Path]) -> str:

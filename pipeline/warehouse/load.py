@@ -98,12 +98,12 @@ class Load:
         scans = self._scan(thorough=False)
         try:
             found, files, written = self._write(scans, "rows")
-        except parquet.RefusedError as error:
+        except duck.RefusedError as error:
             logger.info("read again line by line, for DuckDB refuses what looked clean: {}", str(error)[:200])
             scans = self._scan(thorough=True)
             try:
                 found, files, written = self._write(scans, "exact")
-            except parquet.RefusedError as again:
+            except duck.RefusedError as again:
                 raise LoadError(f"DuckDB does not read the day: {str(again)[:300]}", _REPORT) from again
         counts = self._counts(scans, found, written)
         self._check(counts)
@@ -115,7 +115,7 @@ class Load:
         scratch.mkdir()
         pairs = list(zip(self._files, self._events.files, strict=True))
         try:
-            scans = scan_files(pairs, scratch, self._settings, self._progress, thorough=thorough)
+            scans = scan_files(pairs, scratch, self._settings, self._progress, thorough=thorough, share=_READ)
         except DamagedError as error:
             raise self._anew(error) from error
         with self._rejected.open("wb") as out:
@@ -134,7 +134,7 @@ class Load:
         uuids = [Path(scan.uuids) for scan in scans if scan.uuids]
         found = duplicates.Duplicates(kept=None, dropped=0, conflicts=[])
         with duck.session(self._part / "spill", self._settings.load_memory, self._settings.cores) as connection:
-            self._progress.set(0.4, "looking for duplicates")
+            self._progress.set(_READ, "looking for duplicates")
             if duplicates.find_repeated(connection, uuids):
                 kept = self._part / f"{name}.kept.json"
                 found = duplicates.resolve(connection, uuids, self._files, kept, self._settings.max_event_bytes)
@@ -243,6 +243,8 @@ class Load:
             sha256=partition.digest(self._rejected),
         )
 
+
+_READ = 0.4  # the share of the work that is reading
 
 _REPORT = "Nothing was published. This is a defect of the pipeline: report it with the day's log."
 

@@ -8,6 +8,7 @@ import duckdb
 import msgspec
 
 from pipeline.warehouse import duck
+from pipeline.warehouse.duck import RefusedError
 from pipeline.warehouse.events import COLUMNS, DATE, EXTRA, Kind, ddl, quoted
 from pipeline.warehouse.rows import MOST_NAMES, ODD_TYPES, count_apart
 
@@ -17,10 +18,6 @@ FILE_BYTES = 1_000_000_000
 _ROW_GROUP = 30_720  # rows: a quarter of DuckDB's own, which would take twice the memory and no less time
 _LONGEST_TIME = 26  # characters of a time with microseconds; DuckDB cuts off what follows
 _LONGEST_CLEAN = 2_000_000  # bytes: what the scan calls clean has 1 MB at most, and DuckDB's buffers stay small
-
-
-class RefusedError(Exception):
-    """DuckDB does not read what the scan let pass; in its words."""
 
 
 class Sources(msgspec.Struct, kw_only=True, frozen=True):

@@ -18,6 +18,7 @@ from pipeline.errors import StorageError
 from pipeline.settings import Settings
 from pipeline.store.paths import Layout
 from pipeline.warehouse import catalog, events
+from pipeline.warehouse.query import opened
 
 ODD = ["plain", "a b", "it's #1 100% [x] * {y}", "x=1", "date=2020-01-01", "uuid=7/event_type=a"]
 
@@ -111,6 +112,15 @@ def test_odd_folders_change_nothing(tmp_path, name):
     ]  # fmt: skip
 
 
+def test_a_question_mark_in_a_folder_is_no_option(tmp_path):
+    root = tmp_path / "a?access_mode=x"
+    for number in range(2):
+        load(Layout(root), day(number), [row(day(number))])
+        catalog.refresh(settings(root))
+    with opened(settings(root)) as warehouse:
+        assert [found for answer in warehouse.ask("SELECT count(*) FROM events") for found in answer.rows()] == [(2,)]
+
+
 def test_the_views_hold_from_any_working_directory(root, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(root.parent)
     catalog.refresh(settings(Path(root.name)))
@@ -177,7 +187,7 @@ def test_F16_a_killed_build_leaves_the_old_file_and_the_next_one_works(root, fir
         catalog.refresh(settings(root))
         load(Layout(root), day(1), [row(day(1))])
         expected = 4
-    for number in range(8):
+    for number in range(4):
         process = subprocess.Popen(
             (sys.executable, "-c", BUILD, str(root)), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -337,7 +347,8 @@ def test_a_day_that_is_replaced_while_it_is_made_ends_in_the_newer_one(root):
     ) as other:
         other.stdout.readline()
         for _ in range(5):
-            assert "again" in refused(root) or asked(root)
+            said = refused(root)
+            assert not said or "again" in said, said
     catalog.refresh(settings(root))
     assert asked(root)[0][0] in (2, 3)
 

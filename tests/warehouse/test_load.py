@@ -205,13 +205,20 @@ def test_what_duckdb_refuses_although_it_looked_clean_is_read_line_by_line(tmp_p
     ]  # fmt: skip
 
 
+def test_P19_a_line_with_a_key_twice_is_rejected_also_where_its_uuid_stands_in_another(tmp_path):
+    twice = line(1)[:-1] + b',"event_type":"x"}'
+    record, found = loaded(tmp_path, line(0), line(1), twice)
+    assert (record.counts.rows, record.counts.duplicates, record.counts.rejects) == (2, 0, 1)
+    assert [row["uuid"].int for row in found] == [1, 2]
+
+
 def test_a_large_day_goes_on_in_another_file(tmp_path, monkeypatch):
     properties = [{"text": os.urandom(200).hex()} for _ in range(2500)]
     layout = extracted(tmp_path, {
         name(hour): [line(10_000 * hour + n, event_properties=each) for n, each in enumerate(properties)]
         for hour in range(24)
     })  # fmt: skip
-    monkeypatch.setattr(parquet, "FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(parquet, "FILE_BYTES", 100_000)
     record = load(layout)
     assert len(record.files) > 1
     assert [file.name for file in record.files] == [
