@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison (3)")
     parser.add_argument("--only", choices=TOPICS, nargs="+", default=TOPICS[:-1], help="what is measured")
     chosen = parser.parse_args()
-    if {"http"} & set(chosen.only) and not queryable.PEERS.exists():
+    if "http" in chosen.only and not queryable.PEERS.exists():
         parser.error("the peers are not installed. Type: make bench")
     print(f"Python {platform.python_version()}, {_cores()} cores, {chosen.rounds} rounds, medians.")
     (HOME / "data").mkdir(exist_ok=True)
@@ -40,7 +40,7 @@ def _run(place: Path, chosen: argparse.Namespace) -> None:
             _day(Path(folder), chosen.events, chosen.rounds, topics)
     if "http" in topics:
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            _day(Path(folder), chosen.slow, chosen.rounds, ("slow",))
+            _day(Path(folder), chosen.slow, 1, ("slow",))
     if "large" in topics:
         with tempfile.TemporaryDirectory(dir=place) as folder:
             _day(Path(folder), chosen.large, 1, ("load",))
@@ -63,7 +63,7 @@ def _day(folder: Path, events: int, rounds: int, topics: Collection[str]) -> Non
     if "chain" in topics:
         chain.run(project, (of_zip, of_json), exports, rounds)
     if "http" in topics or "slow" in topics:
-        queryable.run(project, totals.events, exports, slow="slow" in topics)
+        queryable.run(project, totals.events, exports, rounds, slow="slow" in topics)
 
 
 def _cores() -> int:

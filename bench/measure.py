@@ -77,7 +77,7 @@ def compare(
             run = measure(side)
             if round_ >= 0:
                 runs[side.name].append(run)
-    medians = {name: _median(of) for name, of in runs.items()}
+    medians = {name: median(of) for name, of in runs.items()}
     base = medians[sides[0].name].seconds
     table(
         title,
@@ -86,14 +86,19 @@ def compare(
             [
                 name,
                 seconds(run.seconds for run in runs[name]),
-                f"{amount / median.seconds:,.0f}",
-                f"{base / median.seconds:.2f} x",
-                f"{median.peak / 1e6:,.0f}",
+                f"{amount / middle.seconds:,.0f}",
+                f"{base / middle.seconds:.2f} x",
+                f"{middle.peak / 1e6:,.0f}",
             ]
-            for name, median in medians.items()
+            for name, middle in medians.items()
         ],
     )
     return medians
+
+
+def median(runs: Sequence[Run]) -> Run:
+    """Returns the medians of some runs, of the seconds and of the peaks."""
+    return Run(statistics.median(run.seconds for run in runs), int(statistics.median(run.peak for run in runs)))
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -120,10 +125,6 @@ def seconds(of: Iterable[float]) -> str:
 def python(code: Path, *arguments: str) -> list[str]:
     """Returns the command that runs a file of the benchmark with this Python."""
     return [sys.executable, str(code), *arguments]
-
-
-def _median(runs: Sequence[Run]) -> Run:
-    return Run(statistics.median(run.seconds for run in runs), int(statistics.median(run.peak for run in runs)))
 
 
 def _tree(pid: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.measure import Side, measure, table
+from bench.measure import Run, Side, measure, median, seconds, table
 from bench.project import DATE, HERE, HOME, KEY, SECRET, Project, Serving, whole_day
 from pipeline.store import days
 
@@ -20,17 +20,17 @@ exec "$4" "$5" one_liner "$3/*/*.json.gz" "$3/day.duckdb"
 """
 
 
-def run(project: Project, events: int, exports: Path, *, slow: bool) -> None:
+def run(project: Project, events: int, exports: Path, rounds: int, *, slow: bool) -> None:
     """Prints the table.
 
     Args:
         project: Whose day is removed and fetched again.
         events: How many it has.
         exports: Where the day stands as it is served.
+        rounds: Of the comparison.
         slow: Whether pandas and dlt run too.
     """
     table_path, parquet = project.out / "day.duckdb", project.out / "day.parquet"
-    rows = []
     with Serving(exports) as url:
         sides: list[tuple[Side, Callable[[], int]]] = [
             (project.run(url), lambda: _loaded(project)),
@@ -41,12 +41,19 @@ def run(project: Project, events: int, exports: Path, *, slow: bool) -> None:
                 (_peer(project, url, "pandas"), lambda: _count(None, f"'{parquet}'")),
                 (_peer(project, url, "dlt"), lambda: _count(table_path, "raw.events")),
             ]
-        for side, count in sides:
-            done = measure(side)
-            speed = f"{events / done.seconds:,.0f}"
-            rows.append([side.name, f"{done.seconds:.1f}", speed, f"{done.peak / 1e6:,.0f}", f"{count():,}"])
-    title = f"From HTTP to queryable, {events:,} events (the process from its start to its end, one run)"
-    table(title, ["side", "s", "events/s", "peak MB of the tree", "rows"], rows)
+        runs: dict[str, list[Run]] = {side.name: [] for side, _ in sides}
+        rows: dict[str, int] = {}
+        for _ in range(rounds):
+            for side, count in sides:
+                runs[side.name].append(measure(side))
+                rows[side.name] = count()
+    lines = []
+    for name, of in runs.items():
+        middle = median(of)
+        speed, peak = f"{events / middle.seconds:,.0f}", f"{middle.peak / 1e6:,.0f}"
+        lines.append([name, seconds(run.seconds for run in of), speed, peak, f"{rows[name]:,}"])
+    title = f"From HTTP to queryable, {events:,} events (the process from its start to its end)"
+    table(title, ["side", "s (min-max)", "events/s", "peak MB of the tree", "rows"], lines)
 
 
 def _shell(project: Project, url: str) -> Side:

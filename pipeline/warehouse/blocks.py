@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-PIECE = 1 << 20
+PIECE = 1 << 18
 """Bytes that are read at a time."""
 
 

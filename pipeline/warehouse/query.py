@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.errors import PipelineError, storage_errors
+from pipeline.errors import storage_errors
 from pipeline.settings import Settings
 from pipeline.store.paths import Layout
 from pipeline.warehouse import catalog, duck, repeats
@@ -15,11 +15,8 @@ from pipeline.warehouse import catalog, duck, repeats
 _BATCH = 1000  # rows
 
 
-class SqlError(PipelineError):
+class SqlError(Exception):
     """DuckDB refuses a statement; its own words say why."""
-
-    def __str__(self) -> str:
-        return self.what
 
 
 class Answer:
@@ -109,4 +106,4 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise SqlError(str(error).strip(), "Mend the statement, then run it again.") from error
+        raise SqlError(str(error).strip()) from error
