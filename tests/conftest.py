@@ -11,11 +11,12 @@ from projects import REAL_EXPORTS, Project, leaks
 from pipeline import settings
 from pipeline.export import download
 from pipeline.export.admission import Admission
+from pipeline.tasks import refresh
 
 
 @pytest.fixture(autouse=True)
-def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps the machine's own settings, proxies and .netrc out of the tests."""
+def clean_environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keeps the machine's own settings, proxies and .netrc out of the tests, and the tests out of its data."""
     for name in list(os.environ):
         if name.startswith(("AMP_", "PIPELINE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -23,6 +24,8 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(download, "_admission", Admission())
     settings.load.cache_clear()
+    yield
+    refresh.not_at_exit()
 
 
 @pytest.fixture

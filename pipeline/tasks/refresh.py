@@ -1,7 +1,6 @@
 """The warehouse file, brought up to date once at the end of a run, whoever ran it."""
 
 import atexit
-import functools
 import multiprocessing
 
 from loguru import logger
@@ -17,7 +16,7 @@ def now() -> bool:
     Returns:
         Whether that succeeded; if not, the log says why.
     """
-    atexit.unregister(now)
+    not_at_exit()
     try:
         catalog.refresh(settings.load())
     except PipelineError as error:
@@ -26,8 +25,13 @@ def now() -> bool:
     return True
 
 
-@functools.cache
 def at_exit() -> None:
     """Makes this process refresh it when it ends: `luigi` itself has no end of a run to hang it on."""
     if multiprocessing.parent_process() is None:
+        not_at_exit()
         atexit.register(now)
+
+
+def not_at_exit() -> None:
+    """Takes that back: it has been done, or must not keep the shell waiting."""
+    atexit.unregister(now)

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM: one line, no traceback, and nobody is left working."""
 
-import atexit
 import multiprocessing
 import os
 import signal
@@ -46,7 +45,7 @@ def _end(signum: int, _frame: FrameType | None) -> None:
     if multiprocessing.parent_process() is not None:
         # A forked worker: its leftovers are hidden, and the parent says what there is to say.
         os._exit(128 + signum)
-    atexit.unregister(refresh.now)  # it would keep the shell waiting; the next run does it
+    refresh.not_at_exit()
     # They would finish their task as orphans.
     for child in multiprocessing.active_children():
         child.terminate()
