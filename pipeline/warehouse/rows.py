@@ -56,11 +56,9 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         values: By column, in the form of `fits.fitted`, those that are not null.
-        apart: The keys that stand in `extra`, in the order of the line.
     """
 
     values: dict[str, Value]
-    apart: list[str]
 
     @property
     def uuid(self) -> str | None:
@@ -101,7 +99,7 @@ def read_row(line: bytes, max_event_bytes: int) -> Row:
     event = line.removeprefix(codecs.BOM_UTF8)
     _check(event)
     values: dict[str, Value] = {}
-    extra, apart = [], []
+    extra = []
     for key, raw in _keys.decode(event).items():
         text = bytes(raw)
         if column := _COLUMNS.get(key):
@@ -112,10 +110,9 @@ def read_row(line: bytes, max_event_bytes: int) -> Row:
                 values[key] = value
                 continue
         extra.append(f"{json.dumps(key, ensure_ascii=False)}:{text.decode()}")
-        apart.append(key)
     if extra:
         values[EXTRA.name] = f"{{{','.join(extra)}}}"
-    return Row(values, apart)
+    return Row(values)
 
 
 def too_long(size: int, max_event_bytes: int) -> str:

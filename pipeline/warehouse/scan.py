@@ -13,7 +13,7 @@ from pipeline.errors import DamagedError, storage_errors
 from pipeline.warehouse.blocks import PIECE, Block, LongLine, blocks
 from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.rejected import KEPT_BYTES, REJECT, encode_rejected
-from pipeline.warehouse.rows import RejectedError, count_apart, read_row, too_long
+from pipeline.warehouse.rows import RejectedError, read_row, too_long
 
 
 class FileScan(msgspec.Struct, kw_only=True, frozen=True):
@@ -27,7 +27,6 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
         uuids: `uuid,offset` of each event that has one, without a header; bytes before its line in the file.
         rejects: The lines that are no event, each as `rejected.encode_rejected` writes it.
         lines: Lines that are not blank: clean rows, odd rows and rejected lines.
-        apart: Values in `extra`, by key.
     """
 
     index: int
@@ -39,7 +38,6 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
     clean_rows: int
     odd_rows: int
     rejected: int
-    apart: dict[str, int]
 
 
 def scan_file(
@@ -109,7 +107,6 @@ class _Scan:
         self._copies = False  # whether a line was left out, so that the clean ones need a file of their own
         self._crc32 = 0
         self._lines = self._blank = self._odd_rows = self._rejected = 0
-        self._apart: dict[str, int] = {}
 
     def run(self, crc32: str) -> FileScan:
         for part in blocks(self._pieces(), self._max_event_bytes, KEPT_BYTES):
@@ -134,7 +131,6 @@ class _Scan:
             clean_rows=clean_rows,
             odd_rows=self._odd_rows,
             rejected=self._rejected,
-            apart=self._apart,
         )
 
     def abandon(self) -> None:
@@ -195,7 +191,6 @@ class _Scan:
             return None
         self._odd_rows += 1
         self._odd.write(row.encode())
-        count_apart(self._apart, dict.fromkeys(row.apart, 1))
         return row.uuid
 
     def _reject(self, number: int, reason: str, text: bytes, size: int) -> None:
