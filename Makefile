@@ -71,14 +71,14 @@ lint: .venv/.setup-dev ## ruff and mypy
 
 check: lint test ## Both: what CI runs
 
-bench: .venv/.setup-dev ## Speed and memory beside what one would run instead: EVENTS=1000000
-	@$(BIN)/python -m bench $(if $(EVENTS),--events "$(EVENTS)")
+bench: .venv/.setup-dev .venv-bench/.setup ## Speed and memory beside what one would run instead: EVENTS=1000000 ONLY="load year"
+	@$(BIN)/python -m bench $(if $(EVENTS),--events "$(EVENTS)") $(if $(ONLY),--only $(ONLY))
 
 clean: .venv/.setup ## Remove leftovers of unfinished runs, caches and the demo; never days or logs
 	@$(PIPELINE) clean
 
 lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
-	@for name in requirements requirements-dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
+	@for name in requirements requirements-dev bench/requirements; do $(BIN)/uv pip compile --quiet --upgrade --universal \
 	  --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" $$name.in --output-file $$name.txt; done
 
@@ -93,4 +93,10 @@ lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
 .venv/.setup-dev: requirements-dev.txt .venv/.setup
 	@echo "Installing what the tests need (once) ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-bench/.setup: bench/requirements.txt | .venv/.setup
+	@echo "Installing what the benchmark compares with (once) ..." >&2
+	@$(BIN)/python -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@touch $@

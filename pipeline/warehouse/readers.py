@@ -20,6 +20,7 @@ from pipeline.errors import LoadError, PipelineError
 from pipeline.progress import Progress
 from pipeline.settings import PREFIXES, Settings
 from pipeline.store.records import EventsFile
+from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.scan import FileScan
 from pipeline.warehouse.worker import Answer, Job
 
@@ -72,8 +73,9 @@ def scan_files(
     jobs = _jobs(files, staging, settings.max_event_bytes, thorough=thorough)
     at_once = min(settings.cores, len(jobs))
     if at_once <= 1 or total <= INLINE_BYTES:
+        sieve = Sieve()
         for job in jobs:
-            add(job.run())
+            add(job.run(sieve))
     else:
         # The largest first: none is left to run alone at the end.
         largest_first = sorted(jobs, key=lambda job: -files[job.index][1].bytes)

@@ -41,7 +41,7 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def scan_file(
-    path: Path, index: int, crc32: str, staging: Path, max_event_bytes: int, *, thorough: bool = False
+    path: Path, index: int, crc32: str, staging: Path, max_event_bytes: int, sieve: Sieve | None
 ) -> FileScan:
     """Looks at each line of a file.
 
@@ -51,13 +51,13 @@ def scan_file(
         crc32: What its bytes must have, in hex.
         staging: Where the side files are written.
         max_event_bytes: What an event may have; a longer line is never held whole.
-        thorough: Whether no line is left to DuckDB.
+        sieve: Tells what DuckDB may read; one for many files knows the objects that they share. None leaves it no line.
 
     Raises:
         DamagedError: Its bytes are not those that were extracted.
         StorageError: The system refused to read or write.
     """
-    scan = _Scan(path, index, staging, max_event_bytes, thorough=thorough)
+    scan = _Scan(path, index, staging, max_event_bytes, sieve)
     try:
         return scan.run(crc32)
     finally:
@@ -95,11 +95,11 @@ class _Output:
 class _Scan:
     """One file on its way through."""
 
-    def __init__(self, path: Path, index: int, staging: Path, max_event_bytes: int, *, thorough: bool) -> None:
+    def __init__(self, path: Path, index: int, staging: Path, max_event_bytes: int, sieve: Sieve | None) -> None:
         self._path = path
         self._index = index
         self._max_event_bytes = max_event_bytes
-        self._sieve = None if thorough else Sieve()
+        self._sieve = sieve
         self._outputs = [
             _Output(staging / f"{index}.{name}") for name in ("clean.json", "odd.json", "uuids.csv", "rejects.jsonl")
         ]

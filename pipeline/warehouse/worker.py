@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import DamagedError, LoadError, PipelineError, StorageError
+from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.scan import FileScan, scan_file
 
 _CLASSES: tuple[type[PipelineError], ...] = (DamagedError, LoadError, StorageError)
@@ -26,16 +27,18 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     max_event_bytes: int
     thorough: bool
 
-    def run(self) -> FileScan:
+    def run(self, sieve: Sieve) -> FileScan:
         """Reads the file.
+
+        Args:
+            sieve: The one of all jobs of this process.
 
         Raises:
             LoadError: As `scan_file`.
             StorageError: As `scan_file`.
         """
-        return scan_file(
-            Path(self.path), self.index, self.crc32, Path(self.staging), self.max_event_bytes, thorough=self.thorough
-        )
+        chosen = None if self.thorough else sieve
+        return scan_file(Path(self.path), self.index, self.crc32, Path(self.staging), self.max_event_bytes, chosen)
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True):
@@ -52,19 +55,20 @@ class Answer(msgspec.Struct, kw_only=True, frozen=True):
         return _BY_NAME[self.kind](self.what, self.todo)
 
 
-def answer(job: Job) -> Answer:
+def answer(job: Job, sieve: Sieve) -> Answer:
     """Does a job."""
     try:
-        return Answer(scan=job.run())
+        return Answer(scan=job.run(sieve))
     except _CLASSES as error:
         return Answer(kind=type(error).__name__, what=error.what, todo=error.todo)
 
 
 def main() -> None:
     """Answers jobs until there are no more, or nobody is there to hear."""
+    sieve = Sieve()
     with contextlib.suppress(BrokenPipeError):
         for line in sys.stdin.buffer:
-            done = answer(msgspec.json.decode(line, type=Job))
+            done = answer(msgspec.json.decode(line, type=Job), sieve)
             sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
             sys.stdout.buffer.flush()
 

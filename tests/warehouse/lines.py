@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.events import COLUMNS, EXTRA, quoted
 from pipeline.warehouse.rows import ODD_TYPES
 from pipeline.warehouse.scan import FileScan, scan_file
@@ -60,7 +61,7 @@ def scan(folder: Path, text: bytes, *, most: int = MOST, thorough: bool = False)
     path = folder / "source.json"
     path.write_bytes(text)
     (staging := folder / "staging").mkdir(exist_ok=True)
-    return scan_file(path, 0, f"{zlib.crc32(text):08x}", staging, most, thorough=thorough)
+    return scan_file(path, 0, f"{zlib.crc32(text):08x}", staging, most, None if thorough else Sieve())
 
 
 def rows(found: FileScan) -> list[dict[str, object]]:

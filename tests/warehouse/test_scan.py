@@ -15,7 +15,7 @@ from processes import ROOT
 
 from pipeline.errors import DamagedError, StorageError
 from pipeline.export.lines import LineCounter
-from pipeline.warehouse.clean import LONGEST
+from pipeline.warehouse.clean import LONGEST, Sieve
 from pipeline.warehouse.scan import scan_file
 
 CLEAN, ODD, REJECTED = "clean", "odd", "rejected"
@@ -213,10 +213,11 @@ def test_P18_a_line_without_end_takes_no_memory(tmp_path):
 import resource, sys
 from pathlib import Path
 from pipeline.errors import DamagedError
+from pipeline.warehouse.clean import Sieve
 from pipeline.warehouse.scan import scan_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    scan_file(Path(sys.argv[1]), 0, "00000000", Path(sys.argv[2]), 16_000_000)
+    scan_file(Path(sys.argv[1]), 0, "00000000", Path(sys.argv[2]), 16_000_000, Sieve())
 except DamagedError:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
@@ -235,12 +236,12 @@ def test_P7_F15_a_file_that_changed_is_told(tmp_path):
     path = tmp_path / "source.json"
     path.write_bytes(text)
     with pytest.raises(DamagedError, match=r"source.json: its bytes are not those that were extracted"):
-        scan_file(path, 0, "12345678", tmp_path, MOST)
+        scan_file(path, 0, "12345678", tmp_path, MOST, Sieve())
 
 
 def test_a_file_that_is_gone_is_told_with_its_path(tmp_path):
     with pytest.raises(StorageError, match=r"source.json: No such file"):
-        scan_file(tmp_path / "source.json", 0, "00000000", tmp_path, MOST)
+        scan_file(tmp_path / "source.json", 0, "00000000", tmp_path, MOST, Sieve())
 
 
 @pytest.mark.parametrize("part", ["clean", "odd", "uuids", "rejects"])
