@@ -40,9 +40,7 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
     rejected: int
 
 
-def scan_file(
-    path: Path, index: int, crc32: str, staging: Path, max_event_bytes: int, sieve: Sieve | None
-) -> FileScan:
+def scan_file(path: Path, index: int, crc32: str, staging: Path, max_event_bytes: int, sieve: Sieve | None) -> FileScan:
     """Looks at each line of a file.
 
     Args:
