@@ -239,7 +239,7 @@ def test_a_day_loaded_again_keeps_the_old_files_for_their_readers_until_they_are
     second = load(layout)
     assert days.is_loaded(layout, DAY)
     old = layout.parquet_dir(DAY) / first.files[0].name
-    assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(old)]).fetchone() == (1,)
+    assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(old)]).fetchall() == [(1,)]
     assert partition.superseded(layout, DAY) == [old]
     third = load(layout)
     names = {path.name for path in layout.parquet_dir(DAY).glob("*.parquet")}

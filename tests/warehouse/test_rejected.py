@@ -35,7 +35,9 @@ def test_P9_a_line_comes_back_as_it_was(tmp_path, text):
         "conflict",
         text.decode(),
     )
-    answer = duckdb.sql(f"SELECT text, line FROM read_json('{path}', columns = {{'text': 'VARCHAR', 'line': 'INT'}})")
+    answer = duckdb.connect().execute(
+        f"SELECT text, line FROM read_json('{path}', columns = {{'text': 'VARCHAR', 'line': 'INT'}})"
+    )
     assert answer.fetchall() == [(text.decode(), 7), (text.decode(), 8)]
 
 
