@@ -13,7 +13,10 @@ PIPELINE := $(BIN)/python -m pipeline
 comma := ,
 # An empty DATE is a slip of a script (DATE=$$DAY), not yesterday.
 GIVEN := $(filter-out undefined,$(origin DATE))
-# Arguments travel by the environment, so that no shell reads them twice.
+ASKED := $(filter-out undefined,$(origin Q))
+# Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
+override FROM := $(value FROM)
+override Q := $(value Q)
 export DATE FROM TO DAYS PORT Q
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
@@ -52,7 +55,7 @@ status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
 
 sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: all rows as CSV]; without Q a prompt
-	@$(PIPELINE) sql $(if $(filter undefined,$(origin Q)),,--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
+	@$(PIPELINE) sql $(if $(ASKED),--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
 	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"

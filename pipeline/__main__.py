@@ -121,7 +121,9 @@ def _name_older(first: dt.date) -> None:
         missing = [day for day in older if not LAST(date=day).complete()]
         if missing:
             text = (
-                f"{count(len(missing), 'older day')} between {missing[0]} and {missing[-1]} missing:"
+                f"1 older day is missing: make run DATE={missing[0]}"
+                if len(missing) == 1
+                else f"{count(len(missing), 'older day')} between {missing[0]} and {missing[-1]} missing:"
                 f" make range FROM={missing[0]} TO={missing[-1]}"
             )
             logger.warning(text)

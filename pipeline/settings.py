@@ -34,7 +34,7 @@ def _setting(section: str, default: object, parse: Callable[[str], Any], what: s
 class Settings:
     """The one table of settings; README's comes from it."""
 
-    region: str = _setting("amplitude", "eu", forms.region, "`eu` or `us`: where the project lives")
+    region: str = _setting("amplitude", "eu", forms.region, "the region in which the project lives")
     base_url: str = _setting(
         "amplitude", "", forms.base_url, "the API's address, in place of the region's; https, or http to loopback"
     )

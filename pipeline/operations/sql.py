@@ -20,7 +20,7 @@ from pipeline.warehouse import catalog
 from pipeline.warehouse.query import Answer, SqlError, Warehouse, opened
 
 SHOWN = 40
-"""Rows of an answer that a table shows; a file or a pipe gets all of them."""
+"""Rows of an answer that a table shows; CSV has all of them."""
 
 REFUSED = 2
 """The status of a statement that DuckDB refuses: the shell's for wrong arguments."""
@@ -40,7 +40,7 @@ SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal AND database_
 
 
 def ask(settings: Settings, query: str, console: Console, *, table: bool | None = None) -> int:
-    """Answers SQL: as tables on a terminal, as CSV in a file or a pipe.
+    """Answers SQL: as tables, or as CSV with every row.
 
     In CSV, NULL is an empty field, and a text that a spreadsheet would take for a formula has a `'` before it
     (CWE-1236); `COPY (SELECT ...) TO 'x.csv'` writes texts as they are.
@@ -49,7 +49,7 @@ def ask(settings: Settings, query: str, console: Console, *, table: bool | None 
         settings: Where the data lies.
         query: One statement or several.
         console: Where the answers go.
-        table: Whether to print tables, whatever the console is.
+        table: Whether to print tables; unless said, on a terminal alone.
 
     Returns:
         The exit status: 0, or 2 where DuckDB refuses a statement; its own words are on standard error then.
@@ -125,8 +125,10 @@ def _typed(console: Console) -> Iterator[str]:
 
 def _answer(warehouse: Warehouse, query: str, console: Console, *, table: bool) -> int:
     try:
-        for answer in warehouse.ask(query):
+        for number, answer in enumerate(warehouse.ask(query)):
             if table:
+                if number:
+                    console.print()
                 _print_table(answer, console)
             else:
                 _write_csv(answer, console)
@@ -155,7 +157,7 @@ def _print_table(answer: Answer, console: Console) -> None:
         _print_records(names, shown, console)
     if len(found) > SHOWN:
         console.print(
-            f'The first {SHOWN} rows; for all of them: make sql Q="..." > rows.csv', markup=False, highlight=False
+            f'The first {SHOWN} rows; for all of them: make sql Q="..." CSV=1 > rows.csv', markup=False, highlight=False
         )
     elif not found:
         console.print("0 rows")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from pipeline.errors import StorageError, storage_errors
@@ -17,6 +18,7 @@ from pipeline.store.records import NO_FILE, LoadRecord
 from pipeline.text import count, size
 from pipeline.warehouse import catalog, query
 
+_WIDEST = 1000  # characters of a row
 _ADVISED = 3  # gaps for which the command is spelt out
 
 
@@ -84,6 +86,9 @@ def show(settings: Settings, console: Console) -> None:
         table.add_column(name, justify="left" if name in ("day", "") else "right", no_wrap=True)
     for group in _grouped(found):
         table.add_row(*_row(group), style="red" if group[0].loaded is None else None)
+    # Half a day's name is none: a narrow terminal breaks the line.
+    whole = console.options.update(max_width=_WIDEST)
+    console.width = max(console.width, Measurement.get(console, whole, table).maximum)
     console.print(table)
     console.print(_totals(found), markup=False, highlight=False, soft_wrap=True)
     said, colour = _warehouse(settings)

@@ -56,7 +56,7 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
     for path in superseded(layout, record.date, keep):
         remove(path)
     if record.rejected:
-        publish_rejected(layout, record.date, part / record.rejected.name)
+        _publish_rejected(layout, record.date, part / record.rejected.name)
     for file in record.files:
         sync(part / file.name)
         (part / file.name).rename(final / file.name)
@@ -68,8 +68,22 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
         rejected.rmdir()
 
 
-def publish_rejected(layout: Layout, date: dt.date, path: Path) -> Path:
-    """Moves a file of rejected lines to its place, also of a day that is refused for them; returns the place."""
+def publish_refused(layout: Layout, date: dt.date, path: Path) -> Path:
+    """Moves the rejected lines of a day that is refused for them to their place, over those of an earlier try.
+
+    Returns:
+        The place.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    for other in superseded(layout, date):
+        if other.parent == layout.rejected_dir(date):
+            remove(other)
+    return _publish_rejected(layout, date, path)
+
+
+def _publish_rejected(layout: Layout, date: dt.date, path: Path) -> Path:
     final = layout.rejected_dir(date) / path.name
     make_dirs(final.parent)
     publish_file(path, final)

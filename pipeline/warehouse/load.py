@@ -1,6 +1,7 @@
 """A day's JSON lines to its published partition of Parquet."""
 
 import datetime as dt
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -195,12 +196,14 @@ class Load:
         lines = self._events.totals.events
         if number <= self._settings.max_rejected * lines:
             return
-        place = self._layout.events_dir(self._events.date)
+        date = self._events.date
+        place = self._layout.events_dir(date)
         if self._rejected.stat().st_size:
-            place = partition.publish_rejected(self._layout, self._events.date, self._rejected)
+            place = partition.publish_refused(self._layout, date, self._rejected)
+        enough = math.ceil(1000 * number / lines) / 1000
         raise LoadError(
-            f"{number:,} of {lines:,} lines {what}: more than {self._settings.max_rejected:.0%}",
-            f"Look at them in {place}. To load the day all the same, raise PIPELINE_MAX_REJECTED, then run it again.",
+            f"{number:,} of {lines:,} lines {what}: more than {100 * self._settings.max_rejected:.4g} %",
+            f"Look at them in {place}. To load the day all the same: PIPELINE_MAX_REJECTED={enough} make run DATE={date}",
         )
 
     def _anew(self, error: DamagedError) -> DamagedError:

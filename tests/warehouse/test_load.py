@@ -133,7 +133,7 @@ def test_P9_one_bad_line_in_a_hundred_is_kept_apart_and_two_refuse_the_day(tmp_p
     record = load(extracted(tmp_path / "one", {name(9): [*good, line(99), b"{"]}))
     assert (record.counts.rows, record.counts.rejects) == (99, 1)
     layout = extracted(tmp_path / "two", {name(9): [*good, b"[", b"{"]})
-    with pytest.raises(LoadError, match=r"2 of 100 lines are no events.*more than 1%.*PIPELINE_MAX_REJECTED"):
+    with pytest.raises(LoadError, match=r"2 of 100 lines are no events.*more than 1 %.*PIPELINE_MAX_REJECTED"):
         load(layout)
     assert not layout.parquet_dir(DAY).exists()
     (place,) = layout.rejected_dir(DAY).iterdir()
