@@ -20,7 +20,7 @@ from pipeline.operations.status import last_settled, show
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
 from pipeline.store.records import EXPORTED
-from pipeline.tasks import LAST, runs, signals
+from pipeline.tasks import LAST, refresh, runs, signals
 from pipeline.tasks.daily import parse_day
 from pipeline.text import count
 from pipeline.warehouse import events
@@ -222,7 +222,8 @@ def main() -> int:
         return USAGE
     except PipelineError as error:
         logger.error(logs.plain(error))
-        return {ConfigError: runs.NOTHING_RUN, NotReadyError: runs.NOT_RUN}.get(type(error), runs.TASK_FAILED)
+        refresh.not_at_exit()
+        return {ConfigError: runs.NOTHING_RUN, NotReadyError: runs.NOT_RUN}.get(type(error), refresh.TASK_FAILED)
 
 
 if __name__ == "__main__":

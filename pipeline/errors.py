@@ -12,6 +12,7 @@
     * LoadError         look at the lines that were put aside
         * DamagedError  run it again: the day is extracted anew
     * StorageError      make room, or mend the permissions
+        * MemoryLimitError  raise the setting
 """
 
 import contextlib
@@ -135,6 +136,10 @@ class StorageError(PipelineError):
             f"{printable(str(place))}: {error.strerror or error} ({room})",
             f"{todo}, then run it again: what was there before is untouched.",
         )
+
+
+class MemoryLimitError(StorageError):
+    """What DuckDB may take of the memory does not do."""
 
 
 @contextlib.contextmanager

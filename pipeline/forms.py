@@ -3,7 +3,10 @@
 import ipaddress
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from pipeline.text import printable
 
 REGIONS = {"eu": "https://analytics.eu.amplitude.com", "us": "https://amplitude.com"}
 """The Export API's host by region (source: Amplitude's Export API page)."""
@@ -38,6 +41,14 @@ def region(text: str) -> str:
     if text.lower() not in REGIONS:
         raise ValueError(" or ".join(REGIONS))
     return text.lower()
+
+
+def folder(text: str) -> Path:
+    """Reads a folder; DuckDB takes a backslash in its path for a slash, and a text that is not UTF-8 for none."""
+    whole_path = str(Path(text).absolute())
+    if "\\" in whole_path or not whole_path.isprintable():
+        raise ValueError(f"a folder whose whole path ({printable(whole_path)}) has no backslash and is readable text")
+    return Path(text)
 
 
 def is_loopback(host: str) -> bool:

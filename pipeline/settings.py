@@ -67,7 +67,7 @@ class Settings:
         "amplitude", 8_000_000_000, forms.whole(1), "bytes of ZIP at which a window's answer is cut off"
     )
     settle_hours: int = _setting("amplitude", 3, forms.whole(3), "hours after a UTC day's end from which it is settled")
-    data_dir: Path = _setting("pipeline", Path("data"), Path, "one project's data")
+    data_dir: Path = _setting("pipeline", Path("data"), forms.folder, "one project's data")
     logs_dir: Path = _setting("pipeline", Path("logs"), Path, "the log files")
     threads: int = _setting(
         "pipeline", 0, forms.whole(0, 256), "threads and processes that work on a day; 0 is one a core"

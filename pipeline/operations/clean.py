@@ -8,6 +8,7 @@ from pipeline.settings import Settings
 from pipeline.store import locks, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
+from pipeline.warehouse import catalog
 
 _CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", "data/demo", "logs/demo")
 
@@ -27,22 +28,25 @@ def clean(settings: Settings, home: Path) -> list[Path]:
     """
     layout = Layout(settings.data_dir)
     for lock in sorted(layout.locks()):
-        holder = locks.holder(lock)
+        with storage_errors(lock):
+            holder = locks.holder(lock)
         if holder:
             raise ConfigError(
                 f"{lock.name} is in use by {holder}", "Nothing was removed. Clean when the run has ended."
             )
-    removed = [path for path in _found(layout, home) if path.exists()]
+    removed = [path for path in _found(layout, settings, home) if path.exists()]
     for path in removed:
         with storage_errors(path):
             remove(path)
     return removed
 
 
-def _found(layout: Layout, home: Path) -> Iterator[Path]:
+def _found(layout: Layout, settings: Settings, home: Path) -> Iterator[Path]:
     yield from layout.leftovers()
-    for date in layout.partitions():
-        yield from partition.superseded(layout, date)
+    replaced = [path for date in layout.partitions() for path in partition.superseded(layout, date)]
+    if replaced:
+        catalog.refresh(settings)  # it may still name them
+    yield from replaced
     for name in _CACHES:
         yield home / name
     yield from sorted((home / "data").glob("bench-*"))

@@ -21,13 +21,13 @@ class LoadEvents(DailyTask):
     """Types a day's events and publishes `data/parquet/date=DATE/`: the end of the chain."""
 
     def requires(self) -> ExtractEvents:  # noqa: D102 - Luigi's
-        refresh.at_exit()
         return ExtractEvents(date=self.date)
 
     def output(self) -> luigi.LocalTarget:  # noqa: D102 - Luigi's
         return luigi.LocalTarget(self.layout.parquet_marker(self.date))
 
     def is_done(self) -> bool:  # noqa: D102 - as DailyTask says
+        refresh.at_exit()  # also where nothing is to do: a run before this one may have been killed
         return days.is_loaded(self.layout, self.date)
 
     def work(self, report: Report) -> str:  # noqa: D102 - as DailyTask says

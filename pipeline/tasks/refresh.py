@@ -2,12 +2,17 @@
 
 import atexit
 import multiprocessing
+import os
+import sys
 
 from loguru import logger
 
 from pipeline import logs, settings
 from pipeline.errors import PipelineError
 from pipeline.warehouse import catalog
+
+TASK_FAILED = 30
+"""Luigi's status of a failed task, as luigi.cfg has it."""
 
 
 def now() -> bool:
@@ -29,9 +34,15 @@ def at_exit() -> None:
     """Makes this process refresh it when it ends: `luigi` itself has no end of a run to hang it on."""
     if multiprocessing.parent_process() is None:
         not_at_exit()
-        atexit.register(now)
+        atexit.register(_last)
 
 
 def not_at_exit() -> None:
     """Takes that back: it has been done, or must not keep the shell waiting."""
-    atexit.unregister(now)
+    atexit.unregister(_last)
+
+
+def _last() -> None:
+    if not now():
+        sys.stdout.flush()
+        os._exit(TASK_FAILED)  # nothing else changes the exit status that late

@@ -8,15 +8,16 @@ from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
 from pipeline import logs, settings
-from pipeline.errors import storage_errors
+from pipeline.errors import StorageError, storage_errors
 from pipeline.store import days, locks, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
 from pipeline.tasks import refresh
 from pipeline.tasks.daily import DailyTask
+from pipeline.tasks.refresh import TASK_FAILED
 from pipeline.text import count, size
 
-ALREADY_RUNNING, NOT_RUN, TASK_FAILED, NOTHING_RUN = 10, 25, 30, 40
+ALREADY_RUNNING, NOT_RUN, NOTHING_RUN = 10, 25, 40
 """Luigi's statuses, as luigi.cfg has them; the last is of an exception that no task handles, and of a wrong setting."""
 
 _ALONE = {
@@ -49,7 +50,7 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """
     asked = dates(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
-    cleared = _clear_leftovers(set(asked) - set(todo))
+    _clear_leftovers(set(asked) - set(todo))
     if any(_must_be_fetched(day) for day in todo):
         settings.load_credentials()  # before any task, so that it is said once
     if len(asked) > 1:
@@ -59,7 +60,7 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
         chunk = todo[start : start + _CHUNK]
         status = max(status, _luigi(last_task, chunk[0], chunk[-1]))
     missing = [day for day in todo if not last_task(date=day).complete()]
-    refreshed = refresh.now() if todo or cleared else True
+    refreshed = refresh.now()
     _summarize(asked, missing, unchanged=not todo)
     return status or (NOTHING_RUN if missing else 0 if refreshed else TASK_FAILED)
 
@@ -69,22 +70,27 @@ def _must_be_fetched(day: dt.date) -> bool:
     return not days.is_exported(layout, day) and not days.is_extracted(layout, day)
 
 
-def _clear_leftovers(done: set[dt.date]) -> bool:
+def _clear_leftovers(done: set[dt.date]) -> None:
     """Removes what a run left that was killed after its last step, what an import made needless, and what was replaced.
 
-    Returns:
-        Whether there was anything.
+    What was replaced goes only where the warehouse does not name it any more.
     """
     layout = Layout(settings.load().data_dir)
-    cleared = False
+    replaced = {day: partition.superseded(layout, day) for day in done}
+    if any(replaced.values()) and not refresh.now():
+        replaced = {}
     for day in sorted(done):
-        with storage_errors(layout.root):
-            if any(path.exists() for path in layout.staged(day)) or partition.superseded(layout, day):
-                with locks.hold(layout.lock(day)):
-                    for path in (*layout.staged(day), *partition.superseded(layout, day)):
-                        remove(path)
-                cleared = True
-    return cleared
+        if any(path.exists() for path in layout.staged(day)) or replaced.get(day):
+            _clear(layout, day, replaced.get(day, []))
+
+
+def _clear(layout: Layout, day: dt.date, replaced: list[Path]) -> None:
+    try:
+        with locks.hold(layout.lock(day)), storage_errors(layout.root):
+            for path in (*layout.staged(day), *replaced):
+                remove(path)
+    except StorageError as error:
+        logger.warning("{}: its leftovers stay. {}", day, error)
 
 
 def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:

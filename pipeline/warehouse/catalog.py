@@ -159,13 +159,30 @@ def _make(layout: Layout, loaded: Loaded, settings: Settings) -> None:
             # There is no earlier file, or it cannot be read: nothing of it is needed.
             for path in (part, part.with_name(part.name + ".wal"), place / "before"):
                 remove(path)
-            _write(part, None, layout, loaded, settings)
+            try:
+                _write(part, None, layout, loaded, settings)
+            except StorageError as error:
+                _refuse_damaged(layout, loaded, settings)
+                raise error from None
         if place != folder:
             part = Path(shutil.copyfile(part, folder / final.name))
         for log in final.parent.glob(f"{final.name}.wal*"):
             remove(log)
         publish_file(part, final)
     remove(folder)
+
+
+def _refuse_damaged(layout: Layout, loaded: Loaded, settings: Settings) -> None:
+    """Names the first file of Parquet that cannot be read, if there is one: it would be in the way of every day."""
+    for date, files in _files(layout, loaded).items():
+        try:
+            with duck.session(layout.warehouse_part() / "spill", settings.load_memory, 1) as connection, _as_io():
+                repeats.fill(connection, {date: files})
+        except StorageError as error:
+            raise StorageError(
+                f"{files[0].parent} cannot be read ({error.what.rpartition(': ')[2]})",
+                f"Remove it, then: make run DATE={date}. The day is loaded again from what there is of it.",
+            ) from error
 
 
 @contextlib.contextmanager

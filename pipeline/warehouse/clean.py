@@ -51,6 +51,7 @@ _steady = operator.attrgetter(*(_FIELDS[name] for name in _OBJECTS if name not i
 _ALWAYS = frozenset((b"", b"null", b"{}", b"[]"))
 _CACHE_BYTES = 16_000_000
 _LONGEST_CACHED = 4000
+_ENTRY_BYTES = 100  # what Python needs beside the text
 _EXPONENT = re.compile(rb"(?:^|[:,\[])-?[0-9]+(?:\.[0-9]+)?[eE]")
 _SHAPE = bytes.maketrans(b"123456789+-", b"0" * 11)
 
@@ -62,7 +63,7 @@ class Sieve:
         self._known = set(_ALWAYS)
         self._room = _CACHE_BYTES
 
-    def sift(self, lines: Sequence[bytes]) -> tuple[list[str | None], list[int]]:
+    def sift(self, lines: Sequence[bytes], longest: int = LONGEST) -> tuple[list[str | None], list[int]]:
         """Looks at lines.
 
         A key that stands twice, a `t` in a time, and more than 6 digits of a second's fraction pass: DuckDB is not
@@ -70,6 +71,7 @@ class Sieve:
 
         Args:
             lines: Without their newlines.
+            longest: Bytes that a clean line may have.
 
         Returns:
             The uuid of each that is clean, and the places of those that are not, blank ones among them.
@@ -88,7 +90,7 @@ class Sieve:
                     (event in known or is_canonical(event))
                     and (user in known or is_canonical(user))
                     and (join(steady(row)) in known or self._are_canonical(steady(row)))
-                    and len(line) <= LONGEST
+                    and len(line) <= longest
                 ):
                     others.append(place)
             except (ValueError, RecursionError):
@@ -130,7 +132,7 @@ class Sieve:
             self._known.update(_ALWAYS)
             self._room = _CACHE_BYTES
         self._known.add(text)
-        self._room -= len(text)
+        self._room -= len(text) + _ENTRY_BYTES
 
 
 def _are_uuids(uuids: list[str]) -> bool:

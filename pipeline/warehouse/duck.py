@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.errors import StorageError
+from pipeline.errors import MemoryLimitError, StorageError
 from pipeline.text import printable
 
 
@@ -16,6 +16,7 @@ class RefusedError(Exception):
     """What the scan let pass is not what it took it for; in the words of the one who found it."""
 
 
+_THREAD_BYTES = 100_000_000  # of buffers and of rows on their way into the Parquet
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -26,7 +27,7 @@ def text(value: str) -> str:
 
 def path(place: Path) -> str:
     """Returns a path to read as SQL takes it: DuckDB reads `*`, `?` and `[` in it as a pattern, and `#` as itself."""
-    return text(_GLOB.sub(r"[\g<0>]", str(place)))
+    return text(_GLOB.sub(r"[\g<0>]", str(place.absolute())))
 
 
 @contextlib.contextmanager
@@ -36,14 +37,15 @@ def session(spill: Path, memory: int, threads: int) -> Iterator[duckdb.DuckDBPyC
     Args:
         spill: The directory for what does not fit the memory; DuckDB makes it when it needs it.
         memory: Bytes that it may take.
-        threads: Threads that work at once.
+        threads: Threads that work at once, where the memory does for their buffers.
 
     Raises:
         StorageError: What is done in it failed for want of memory or room.
     """
+    spill = spill.absolute()
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory}B",
-        "threads": threads,
+        "threads": max(1, min(threads, memory // _THREAD_BYTES)),
         "temp_directory": str(spill),
         "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
         "autoload_known_extensions": False,
@@ -65,7 +67,7 @@ def storage_failures(place: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise StorageError(
+        raise MemoryLimitError(
             f"{place}: DuckDB has too little memory ({_first_line(error)})",
             "Raise PIPELINE_LOAD_MEMORY, then run it again: what was there before is untouched.",
         ) from error

@@ -3,7 +3,6 @@
 import codecs
 import itertools
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -20,11 +19,12 @@ _PIECE = 1 << 20
 _FETCHED = 10_000  # rows of DuckDB's answer at a time
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
-    """Where a line begins: the file's index, and bytes from its start."""
+class Place(msgspec.Struct, frozen=True):
+    """Where a line stands: the file's index, bytes before it, its number from 1."""
 
     file: int
     offset: int
+    line: int
 
 
 class Duplicates(msgspec.Struct, kw_only=True, frozen=True):
@@ -32,13 +32,17 @@ class Duplicates(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         kept: The file with the row that is kept of each, or None where none is repeated.
+        apart: The file of the lines that differ from the one that is kept, or None.
+        longest: Bytes of its longest line.
         dropped: Lines left out.
-        conflicts: Those of them that differ from the line that is kept, and that line.
+        conflicts: Those of them that differ from the line that is kept.
     """
 
-    kept: Path | None
-    dropped: int
-    conflicts: list[tuple[Place, Place]]
+    kept: Path | None = None
+    apart: Path | None = None
+    longest: int = 0
+    dropped: int = 0
+    conflicts: int = 0
 
 
 def find_repeated(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) -> int:
@@ -46,7 +50,7 @@ def find_repeated(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) 
 
     Args:
         connection: Where the table is made; it holds nothing where no uuid repeats.
-        uuids: The scan's files of uuids and offsets.
+        uuids: The scan's files of uuids.
 
     Returns:
         How many there are.
@@ -59,46 +63,56 @@ def find_repeated(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) 
 
 
 def resolve(
-    connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path], files: Sequence[Path], kept: Path, max_bytes: int
+    connection: duckdb.DuckDBPyConnection,
+    uuids: Sequence[Path],
+    files: Sequence[Path],
+    kept: Path,
+    apart: Path,
+    max_bytes: int,
 ) -> Duplicates:
     """Chooses, for each uuid in `repeated`, the row with the latest upload time; the first line of those alike.
 
     Args:
         connection: Has the table `repeated`.
-        uuids: The scan's files of uuids and offsets; their names begin with the index of the source.
+        uuids: The scan's files of uuids; their names begin with the index of the source.
         files: The sources, by that index.
         kept: Where the rows that are kept are written, in the form of `Row.encode`.
+        apart: Where the lines are written, as rejected, that differ from the one that is kept.
         max_bytes: What an event may have.
 
     Raises:
         RefusedError: A line that the scan let pass is no event.
     """
-    dropped = 0
-    conflicts: list[tuple[Place, Place]] = []
-    with _Lines(files) as lines, kept.open("wb") as out:
+    longest = dropped = conflicts = 0
+    with _Lines(files) as lines, kept.open("wb") as out, apart.open("wb") as others:
         for places in _groups(connection, uuids):
-            texts = [lines.read(place) for place in places]
-            rows = {text: _row(text, max_bytes) for text in dict.fromkeys(texts)}
-            best = max(
-                rows, key=lambda text: rows[text].server_upload_time or ""
-            )  # of those alike max() takes the first
-            winner = places[texts.index(best)]
-            out.write(rows[best].encode())
+            best, row = _best(places, lines, max_bytes)
+            text = row.encode()
+            out.write(text)
+            longest = max(longest, len(text))
             dropped += len(places) - 1
-            conflicts += [(place, winner) for place, text in zip(places, texts, strict=True) if text != best]
-    return Duplicates(kept=kept, dropped=dropped, conflicts=conflicts)
+            winner = lines.read(best)
+            reason = f"it differs from line {best.line} of {files[best.file].name}, which has its uuid and is kept"
+            for place in places:
+                other = lines.read(place)
+                if other != winner:
+                    name = files[place.file].name
+                    others.write(encode_rejected(name, place.line, CONFLICT, reason, other, len(other)))
+                    conflicts += 1
+    return Duplicates(kept=kept, apart=apart, longest=longest, dropped=dropped, conflicts=conflicts)
 
 
-def write_conflicts(conflicts: Sequence[tuple[Place, Place]], files: Sequence[Path], out: Path) -> None:
-    """Appends the lines that differ from the one that is kept to the file of rejected lines."""
-    numbers = _line_numbers({place for pair in conflicts for place in pair}, files)
-    with _Lines(files) as lines, out.open("ab") as file:
-        for place, winner in sorted(conflicts):
-            reason = (
-                f"it differs from line {numbers[winner]} of {files[winner.file].name}, which has its uuid and is kept"
-            )
-            text = lines.read(place)
-            file.write(encode_rejected(files[place.file].name, numbers[place], CONFLICT, reason, text, len(text)))
+def _best(places: Sequence[Place], lines: "_Lines", max_bytes: int) -> tuple[Place, Row]:
+    """Returns the line that is kept, and its row."""
+    best, text = places[0], lines.read(places[0])
+    row = _row(text, max_bytes)
+    for place in places[1:]:
+        other = lines.read(place)
+        if other != text:
+            rival = _row(other, max_bytes)
+            if (rival.server_upload_time or "") > (row.server_upload_time or ""):
+                best, text, row = place, other, rival
+    return best, row
 
 
 class _Lines:
@@ -134,13 +148,13 @@ class _Lines:
 def _groups(connection: duckdb.DuckDBPyConnection, uuids: Sequence[Path]) -> Iterator[list[Place]]:
     """Yields the places of each repeated uuid, by file and line."""
     answer = connection.execute(
-        f"SELECT uuid, CAST(split_part(parse_filename(filename), '.', 1) AS INTEGER) AS file, \"offset\""
+        f"SELECT uuid, CAST(split_part(parse_filename(filename), '.', 1) AS INTEGER) AS file, \"offset\", line"
         f" FROM {_csv(uuids)} SEMI JOIN repeated USING (uuid) ORDER BY ALL"
     )
     batches = iter(lambda: answer.fetchmany(_FETCHED), [])
     rows = itertools.chain.from_iterable(batches)
     for _, group in itertools.groupby(rows, key=lambda row: row[0]):
-        yield [Place(file, offset) for _, file, offset in group]
+        yield [Place(file, offset, line) for _, file, offset, line in group]
 
 
 def _row(text: bytes, max_bytes: int) -> Row:
@@ -154,21 +168,5 @@ def _csv(uuids: Sequence[Path]) -> str:
     files = ", ".join(duck.path(path) for path in uuids)
     return (
         f"read_csv([{files}], header = false, auto_detect = false, filename = true,"
-        " columns = {'uuid': 'UUID', 'offset': 'BIGINT'})"
+        " columns = {'uuid': 'UUID', 'offset': 'BIGINT', 'line': 'BIGINT'})"
     )
-
-
-def _line_numbers(places: set[Place], files: Sequence[Path]) -> dict[Place, int]:
-    """Counts lines up to each place; the first line is 1."""
-    by_file: dict[int, list[int]] = defaultdict(list)
-    for place in sorted(places):
-        by_file[place.file].append(place.offset)
-    numbers: dict[Place, int] = {}
-    for index, offsets in by_file.items():
-        with files[index].open("rb") as file:
-            line = 1
-            for offset in offsets:
-                while file.tell() < offset:
-                    line += file.read(min(_PIECE, offset - file.tell())).count(b"\n")
-                numbers[Place(index, offset)] = line
-    return numbers

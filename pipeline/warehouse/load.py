@@ -11,7 +11,7 @@ import duckdb
 from loguru import logger
 
 from pipeline import __version__
-from pipeline.errors import DamagedError, LoadError, storage_errors
+from pipeline.errors import DamagedError, LoadError, MemoryLimitError, storage_errors
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
 from pipeline.store import days, partition
@@ -29,7 +29,6 @@ from pipeline.store.records import (
 from pipeline.warehouse import duck, duplicates, parquet
 from pipeline.warehouse.events import SCHEMA
 from pipeline.warehouse.readers import scan_files
-from pipeline.warehouse.rows import longest_odd
 from pipeline.warehouse.scan import FileScan
 
 
@@ -66,6 +65,9 @@ def load_day(date: dt.date, settings: Settings, report: Report) -> LoadRecord:
     return record
 
 
+_Written = tuple[duplicates.Duplicates, list[ParquetFile], parquet.Written]
+
+
 class Load:
     """One load of a day, in a staging directory.
 
@@ -98,14 +100,17 @@ class Load:
         began = time.monotonic()
         scans = self._scan(thorough=False)
         try:
-            found, files, written = self._write(scans, "rows")
+            found, files, written = self._written(scans, "rows")
         except duck.RefusedError as error:
             logger.info("read again line by line, for DuckDB refuses what looked clean: {}", str(error)[:200])
             scans = self._scan(thorough=True)
             try:
-                found, files, written = self._write(scans, "exact")
+                found, files, written = self._written(scans, "exact")
             except duck.RefusedError as again:
                 raise LoadError(f"DuckDB does not read the day: {str(again)[:300]}", _REPORT) from again
+        if found.apart:
+            with self._rejected.open("ab") as out, found.apart.open("rb") as lines:
+                shutil.copyfileobj(lines, out)
         counts = self._counts(scans, found, written)
         self._check(counts)
         return self._record(counts, written, files, time.monotonic() - began)
@@ -124,27 +129,34 @@ class Load:
                 if scan.rejects:
                     with Path(scan.rejects).open("rb") as lines:
                         shutil.copyfileobj(lines, out)
-        self._refuse(sum(scan.rejected for scan in scans), "are no events")
+        self._refuse(sum(scan.rejected for scan in scans), _NO_EVENTS)
         return scans
 
-    def _write(
-        self, scans: Sequence[FileScan], name: str
-    ) -> tuple[duplicates.Duplicates, list[ParquetFile], parquet.Written]:
+    def _written(self, scans: Sequence[FileScan], name: str) -> _Written:
+        """Does `_write`; where the memory does not do for several threads, with one."""
+        try:
+            return self._write(scans, name, self._settings.cores)
+        except MemoryLimitError as error:
+            logger.info("again with one thread: {}", error.what)
+            return self._write(scans, f"{name}-alone", 1)
+
+    def _write(self, scans: Sequence[FileScan], name: str, threads: int) -> _Written:
         """Finds the duplicates, writes the Parquet, and reads it back."""
         date = self._events.date
         uuids = [Path(scan.uuids) for scan in scans if scan.uuids]
-        found = duplicates.Duplicates(kept=None, dropped=0, conflicts=[])
-        with duck.session(self._part / "spill", self._settings.load_memory, self._settings.cores) as connection:
+        found = duplicates.Duplicates()
+        with duck.session(self._part / "spill", self._settings.load_memory, threads) as connection:
             self._progress.set(_READ, "looking for duplicates")
             if duplicates.find_repeated(connection, uuids):
-                kept = self._part / f"{name}.kept.json"
-                found = duplicates.resolve(connection, uuids, self._files, kept, self._settings.max_event_bytes)
+                kept, apart = self._part / f"{name}.kept.json", self._part / f"{name}.apart.jsonl"
+                most = self._settings.max_event_bytes
+                found = duplicates.resolve(connection, uuids, self._files, kept, apart, most)
             self._progress.set(0.5, "writing the Parquet")
             sources = parquet.Sources(
                 clean=[Path(scan.clean) for scan in scans if scan.clean],
                 odd=[Path(scan.odd) for scan in scans if scan.odd],
                 kept=found.kept,
-                longest=longest_odd(self._settings.max_event_bytes),
+                longest=max((scan.longest_odd for scan in scans), default=0) + found.longest,
             )
             paths = parquet.write_rows(connection, date, sources, self._part / name)
             self._progress.set(0.9, "reading it back")
@@ -162,12 +174,11 @@ class Load:
         )
 
     def _counts(self, scans: Sequence[FileScan], found: duplicates.Duplicates, written: parquet.Written) -> Counts:
-        duplicates.write_conflicts(found.conflicts, self._files, self._rejected)
         return Counts(
             rows=written.rows,
             uuids=written.uuids,
             duplicates=found.dropped,
-            conflicts=len(found.conflicts),
+            conflicts=found.conflicts,
             rejects=sum(scan.rejected for scan in scans),
             apart=written.apart,
             no_uuid=written.no_uuid,
@@ -198,12 +209,12 @@ class Load:
             return
         date = self._events.date
         place = self._layout.events_dir(date)
-        if self._rejected.stat().st_size:
+        if what == _NO_EVENTS:
             place = partition.publish_refused(self._layout, date, self._rejected)
         enough = math.ceil(1000 * number / lines) / 1000
         raise LoadError(
             f"{number:,} of {lines:,} lines {what}: more than {100 * self._settings.max_rejected:.4g} %",
-            f"Look at them in {place}. To load the day all the same: PIPELINE_MAX_REJECTED={enough} make run DATE={date}",
+            f"Look at them in {place}. To load it all the same: PIPELINE_MAX_REJECTED={enough} make run DATE={date}",
         )
 
     def _anew(self, error: DamagedError) -> DamagedError:
@@ -247,6 +258,7 @@ class Load:
         )
 
 
+_NO_EVENTS = "are no events"
 _READ = 0.4  # the share of the work that is reading
 
 _REPORT = "Nothing was published. This is a defect of the pipeline: report it with the day's log."

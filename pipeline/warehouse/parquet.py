@@ -74,7 +74,7 @@ def write_rows(connection: duckdb.DuckDBPyConnection, date: dt.date, sources: So
     with duck.storage_failures(directory):
         try:
             connection.execute(
-                f"COPY ({' UNION ALL '.join(selects)}) TO {duck.text(str(directory))} (FORMAT parquet,"
+                f"COPY ({' UNION ALL '.join(selects)}) TO {duck.text(str(directory.absolute()))} (FORMAT parquet,"
                 f" COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}, FILE_SIZE_BYTES {FILE_BYTES})"
             )
         except (duckdb.IOException, duckdb.OutOfMemoryException):
@@ -151,7 +151,7 @@ def _lines(files: Sequence[Path], types: dict[str, str], longest: int) -> str:
     columns = ", ".join(f"{duck.text(name)}: {duck.text(kind)}" for name, kind in types.items())
     return (
         f"read_json({_paths(files)}, format = 'newline_delimited', compression = 'none', columns = {{{columns}}},"
-        f" maximum_object_size = {longest})"
+        f" maximum_object_size = {max(longest, _LONGEST_CLEAN)})"
     )
 
 

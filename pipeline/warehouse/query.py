@@ -76,7 +76,7 @@ def opened(settings: Settings) -> Iterator[Warehouse]:
     """
     final = Layout(settings.data_dir).warehouse()
     with tempfile.TemporaryDirectory(prefix="warehouse-") as folder:
-        with storage_errors(final):
+        with storage_errors(Path(folder)):
             place = catalog.copy_to(Layout(settings.data_dir), Path(folder))
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": settings.cores,

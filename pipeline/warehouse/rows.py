@@ -79,11 +79,6 @@ class Row(msgspec.Struct, frozen=True):
         return value if isinstance(value, str) else None
 
 
-def longest_odd(max_event_bytes: int) -> int:
-    """Returns the bytes that an encoded row may have: text in text is escaped, which doubles it at most."""
-    return 2 * max_event_bytes + 10_000
-
-
 def read_row(line: bytes, max_event_bytes: int) -> Row:
     """Reads a line.
 

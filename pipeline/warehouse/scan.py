@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from pipeline.errors import DamagedError, storage_errors
 from pipeline.warehouse.blocks import PIECE, Block, LongLine, blocks
-from pipeline.warehouse.clean import Sieve
+from pipeline.warehouse.clean import LONGEST, Sieve
 from pipeline.warehouse.rejected import KEPT_BYTES, REJECT, encode_rejected
 from pipeline.warehouse.rows import RejectedError, read_row, too_long
 
@@ -24,7 +24,9 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
         clean: The lines that DuckDB's typed `read_json` reads exactly, none longer than `clean.LONGEST`: the file
             itself, or a copy without the others.
         odd: The other events, each as `rows.Row.encode` writes it.
-        uuids: `uuid,offset` of each event that has one, without a header; bytes before its line in the file.
+        uuids: `uuid,offset,line` of each event that has one, without a header: bytes before its line in the file, and
+            the line's number, from 1.
+        longest_odd: Bytes of the longest line of `odd`.
         rejects: The lines that are no event, each as `rejected.encode_rejected` writes it.
         lines: Lines that are not blank: clean rows, odd rows and rejected lines.
     """
@@ -37,6 +39,7 @@ class FileScan(msgspec.Struct, kw_only=True, frozen=True):
     lines: int
     clean_rows: int
     odd_rows: int
+    longest_odd: int
     rejected: int
 
 
@@ -104,7 +107,7 @@ class _Scan:
         self._clean, self._odd, self._uuids, self._rejects = self._outputs
         self._copies = False  # whether a line was left out, so that the clean ones need a file of their own
         self._crc32 = 0
-        self._lines = self._blank = self._odd_rows = self._rejected = 0
+        self._lines = self._blank = self._odd_rows = self._rejected = self._longest = 0
 
     def run(self, crc32: str) -> FileScan:
         for part in blocks(self._pieces(), self._max_event_bytes, KEPT_BYTES):
@@ -128,6 +131,7 @@ class _Scan:
             lines=self._lines - self._blank,
             clean_rows=clean_rows,
             odd_rows=self._odd_rows,
+            longest_odd=self._longest,
             rejected=self._rejected,
         )
 
@@ -154,7 +158,7 @@ class _Scan:
         uuids: list[str | None] = [None] * len(lines)
         others: Sequence[int] = range(len(lines))
         if self._sieve:
-            uuids, others = self._sieve.sift(lines)
+            uuids, others = self._sieve.sift(lines, min(LONGEST, self._max_event_bytes))
         left_out = []
         for place in others:
             line = lines[place]
@@ -165,7 +169,12 @@ class _Scan:
                 self._blank += 1  # DuckDB passes over it too
         self._lines += len(lines)
         starts = list(itertools.accumulate((len(line) + 1 for line in lines), initial=block.offset))
-        found = [f"{uuid},{start}\n" for uuid, start in zip(uuids, starts, strict=False) if uuid]
+        first = self._lines - len(lines) + 1
+        found = [
+            f"{uuid},{start},{number}\n"
+            for number, (uuid, start) in enumerate(zip(uuids, starts, strict=False), first)
+            if uuid
+        ]
         if found:
             self._uuids.write("".join(found).encode())
         if left_out or self._copies:
@@ -188,7 +197,9 @@ class _Scan:
             self._reject(number, error.reason, kept, len(line))
             return None
         self._odd_rows += 1
-        self._odd.write(row.encode())
+        text = row.encode()
+        self._longest = max(self._longest, len(text))
+        self._odd.write(text)
         return row.uuid
 
     def _reject(self, number: int, reason: str, text: bytes, size: int) -> None:

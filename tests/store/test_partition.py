@@ -1,6 +1,9 @@
 """A partition: the marker says which files count; replacing it is the commit."""
 
 import datetime as dt
+import os
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -84,14 +87,55 @@ def test_a_day_without_rejects_leaves_no_folder_of_them(layout):
     assert not layout.rejected_dir(DAY).exists()
 
 
-def test_files_of_a_load_that_was_killed_before_its_marker_do_not_count_and_go(layout):
+@pytest.mark.parametrize("number", ["", "-0", "-3", "-12"])
+def test_files_of_a_load_that_was_killed_before_its_marker_do_not_count_and_go(layout, number):
     publish(layout, record(ONE))
-    stray = layout.parquet_dir(DAY) / f"events-{THREE}.parquet"
+    stray = layout.parquet_dir(DAY) / f"events-{THREE}{number}.parquet"
     stray.write_bytes(b"rows")
     assert days.load_record(layout, DAY) == record(ONE)
     assert partition.superseded(layout, DAY) == [stray]
     publish(layout, record(TWO))
     assert not stray.exists()
+
+
+@pytest.fixture
+def calls(layout, monkeypatch):
+    """Records what is synced, and what is renamed to where, in order, as paths below the data folder."""
+    seen = []
+
+    def wrap(name, told):
+        real = getattr(os, name)
+
+        def call(*arguments, **options):
+            real(*arguments, **options)
+            seen.append(f"{name} {told(arguments).relative_to(layout.root)}")
+
+        monkeypatch.setattr(os, name, call)
+
+    wrap("fsync", lambda arguments: Path(f"/proc/self/fd/{arguments[0]}").readlink())
+    wrap("rename", lambda arguments: Path(arguments[1]))
+    wrap("replace", lambda arguments: Path(arguments[1]))
+    return seen
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is open is told by Linux's /proc")
+def test_F7_what_the_marker_names_outlives_a_power_cut_before_the_marker_counts(layout, calls):
+    files = [ParquetFile(name=f"events-{TWO}-{n}.parquet", rows=0, bytes=4, sha256="") for n in range(2)]
+    publish(layout, record(ONE))
+    calls.clear()
+    publish(layout, record(TWO, files=files))
+    part, final, aside = (
+        path.relative_to(layout.root)
+        for path in (layout.parquet_part(DAY), layout.parquet_dir(DAY), layout.rejected_dir(DAY))
+    )
+    committed = calls.index(f"replace {final / SUCCESS}")
+    before, after = calls[:committed], calls[committed + 1 :]
+    for name, folder in [*((file.name, final) for file in files), (f"rejected-{TWO}.jsonl", aside)]:
+        (moved,) = (place for place, call in enumerate(before) if call.endswith(f" {folder / name}"))
+        assert f"fsync {part / name}" in before[:moved]
+        assert f"fsync {folder}" in before[moved:]
+    assert f"fsync {part / SUCCESS}" in before
+    assert after == [f"fsync {final}"]
 
 
 def test_where_the_marker_cannot_be_read_nothing_counts_as_superseded(layout):

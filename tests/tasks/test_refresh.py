@@ -59,3 +59,20 @@ def test_files_that_were_replaced_stay_until_the_next_run(project):
     project.pipeline("run", "--date", str(DAY))
     assert not (project.layout.parquet_dir(DAY) / first).exists()
     assert not project.leftovers()
+
+
+def test_a_run_that_was_killed_before_its_refresh_is_made_good_by_the_next(project):
+    project.sandbox(events_per_hour=1)
+    project.run_day(DAY)
+    done = project.pipeline("run", "--date", str(DAY))
+    assert "Nothing to do" in done.stderr
+    assert known(project) == [DAY]
+
+
+def test_a_refresh_that_fails_is_a_failure_of_luigi_too(project):
+    project.sandbox(events_per_hour=1)
+    project.layout.warehouse().mkdir(parents=True)
+    (project.layout.warehouse() / "in the way").touch()
+    done = project.command(*LUIGI, "LoadEvents", "--date", str(DAY), PYTHONPATH=str(ROOT))
+    assert done.returncode == 30
+    assert "was not refreshed" in done.stderr

@@ -75,9 +75,11 @@ def rejects(found: FileScan) -> list[dict[str, object]]:
     return [json.loads(text) for text in Path(found.rejects).read_bytes().splitlines()] if found.rejects else []
 
 
-def uuids(found: FileScan) -> list[tuple[str, int]]:
+def uuids(found: FileScan) -> list[tuple[str, int, int]]:
     text = Path(found.uuids).read_text() if found.uuids else ""
-    return [(uuid, int(offset)) for uuid, offset in (each.split(",") for each in text.splitlines())]
+    return [
+        (uuid, int(offset), int(number)) for uuid, offset, number in (each.split(",") for each in text.splitlines())
+    ]
 
 
 def _read(connection, place, *, clean):

@@ -1,8 +1,10 @@
 """The DuckDB file: what it is made of, when it is made anew, and what a crash, a full disk or a notebook does to it."""
 
+import contextlib
+import dataclasses
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,12 +14,14 @@ import duckdb
 import partitions
 import pytest
 from partitions import at, day, load, row, unload
-from processes import ROOT, background, wait_for
+from processes import ROOT, background
 
+import pipeline
 from pipeline.errors import StorageError
 from pipeline.settings import Settings
+from pipeline.store import locks
 from pipeline.store.paths import Layout
-from pipeline.warehouse import catalog, events
+from pipeline.warehouse import catalog, daytable, events, views
 from pipeline.warehouse.query import opened
 
 ODD = ["plain", "a b", "it's #1 100% [x] * {y}", "x=1", "date=2020-01-01", "uuid=7/event_type=a"]
@@ -68,6 +72,31 @@ def test_it_says_what_the_markers_say_and_is_made_once(root):
     assert catalog.refresh(settings(root))
     assert asked(root) == [(1,)]
     assert left(root) == ["warehouse.duckdb"]
+
+
+def test_another_version_of_the_pipeline_makes_it_anew(root, monkeypatch):
+    catalog.refresh(settings(root))
+    monkeypatch.setattr(pipeline, "__version__", "7.0.0")
+    assert catalog.refresh(settings(root))
+    assert asked(root, "SELECT pipeline FROM made") == [("7.0.0",)]
+    assert not catalog.refresh(settings(root))
+
+
+@pytest.mark.parametrize("what", ["a view", "events", "days"])
+def test_other_SQL_makes_it_anew(root, monkeypatch, what):
+    catalog.refresh(settings(root))
+    before = asked(root, "SELECT sql FROM duckdb_views() WHERE NOT internal UNION ALL SELECT sql FROM duckdb_tables()")
+    if what == "a view":
+        *others, last = views.VIEWS
+        monkeypatch.setattr(views, "VIEWS", (*others, dataclasses.replace(last, sql="SELECT 1 AS one")))
+    elif what == "events":
+        monkeypatch.setattr(events, "ROW", tuple(column for column in events.ROW if column.name != "idfa"))
+    else:
+        monkeypatch.setattr(daytable, "_COLUMNS", daytable._COLUMNS[:-1])
+    assert catalog.refresh(settings(root))
+    after = asked(root, "SELECT sql FROM duckdb_views() WHERE NOT internal UNION ALL SELECT sql FROM duckdb_tables()")
+    assert len(set(before) ^ set(after)) == 2
+    assert not catalog.refresh(settings(root))
 
 
 def test_no_day_makes_empty_views_of_the_right_columns(tmp_path):
@@ -170,38 +199,54 @@ def test_a_damaged_file_is_replaced_or_right(root, place):
     assert asked(root) == [(5,)]
 
 
-BUILD = """
-import pathlib, sys
+BUILDS = """
+import os, pathlib, signal, sys
 from pipeline.settings import Settings
 from pipeline.warehouse import catalog
-print("ready", flush=True)
-sys.stdin.readline()
-catalog.refresh(Settings(data_dir=pathlib.Path(sys.argv[1]), threads=1))
+while sys.stdin.readline():
+    child = os.fork()
+    if not child:
+        catalog.refresh(Settings(data_dir=pathlib.Path(sys.argv[1]), threads=1))
+        os._exit(0)
+    sys.stdin.readline()
+    os.kill(child, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+def identity(file: Path) -> tuple[int, int] | None:
+    """Returns what changes as soon as a file is made anew, or written to."""
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_ino, file.stat().st_mtime_ns
+    return None
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["the first", "a later one"])
 def test_F16_a_killed_build_leaves_the_old_file_and_the_next_one_works(root, first):
-    expected = 3
+    file, part = Layout(root).warehouse(), Layout(root).warehouse_part() / "warehouse.duckdb"
     if not first:
         catalog.refresh(settings(root))
         load(Layout(root), day(1), [row(day(1))])
-        expected = 4
-    for number in range(4):
-        process = subprocess.Popen(
-            (sys.executable, "-c", BUILD, str(root)), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        process.stdout.readline()
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        part = Layout(root).warehouse_part()
-        if number:
-            wait_for(lambda part=part, process=process: part.exists() or process.poll() is not None)
-            time.sleep(0.006 * number)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if Layout(root).warehouse().exists():
-            assert asked(root)[0][0] in (3, expected)
+    expected = 3 if first else 4
+    killed = 0
+    with subprocess.Popen(
+        (sys.executable, "-c", BUILDS, str(root)), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as builds:
+        for milliseconds in (0, 5, 10, 20, 30, 40, 50, 70, 100, 140, 180):
+            before = identity(part), identity(file)
+            print(file=builds.stdin, flush=True)
+            ends = time.monotonic() + 20
+            while identity(part) in (None, before[0]) and identity(file) == before[1] and time.monotonic() < ends:
+                pass  # a sleep would be longer than much of what is killed here
+            time.sleep(milliseconds / 1000)
+            print(file=builds.stdin, flush=True)
+            assert builds.stdout.readline() in ("-9\n", "0\n")
+            found = asked(root) if file.exists() else None
+            if found == [(expected,)]:
+                break
+            killed += 1
+            assert found == (None if first else [(3,)])
+    assert killed
     catalog.refresh(settings(root))
     assert asked(root) == [(expected,)]
     assert left(root) == ["warehouse.duckdb"]
@@ -219,6 +264,12 @@ try:
 except StorageError as error:
     print(error)
 """
+
+
+def test_F17_no_duckdb_that_loses_rows_on_a_full_disk_is_asked_for_or_installed():
+    text = (ROOT / "requirements.in").read_text(encoding="utf-8")
+    floor = re.search(r"^duckdb>=(\d+)\.(\d+)", text, re.MULTILINE)
+    assert (1, 5) <= (int(floor[1]), int(floor[2])) <= tuple(map(int, duckdb.__version__.split(".")[:2]))
 
 
 @pytest.mark.parametrize("limit", [100, 5_000, 13_000, 200_000, 300_000])
@@ -325,14 +376,23 @@ def test_F18_a_table_that_a_notebook_adds_stays_until_a_day_changes(root):
     assert asked(root, "FROM mine") == [(1,)]
 
 
-def test_two_refreshes_at_once_make_it_once(root):
-    program = BUILD.replace("catalog.refresh(", "print(catalog.refresh(").rstrip() + ")"
-    argument = (sys.executable, "-c", program, str(root))
-    processes = [
-        subprocess.Popen(argument, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    said = [process.communicate("\n")[0].split()[-1] for process in processes]
-    assert sorted(said) == ["False", "False", "True"]
+REFRESH = """
+import pathlib, sys
+from pipeline.settings import Settings
+from pipeline.warehouse import catalog
+print(catalog.refresh(Settings(data_dir=pathlib.Path(sys.argv[1]), threads=1)))
+"""
+
+
+def test_refreshes_at_once_make_it_once(root):
+    with contextlib.ExitStack() as all_:
+        with locks.hold(Layout(root).lock("warehouse")):
+            processes = [all_.enter_context(background(sys.executable, "-c", REFRESH, str(root))) for _ in range(3)]
+            for process in processes:
+                assert "waiting for it" in process.stderr.readline()
+            assert not Layout(root).warehouse().exists()
+        said = [process.stdout.readline() for process in processes]
+    assert sorted(said) == ["False\n", "False\n", "True\n"]
     assert asked(root) == [(3,)]
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import resource
 import subprocess
 import sys
 import uuid
@@ -19,8 +20,10 @@ from pipeline.errors import DamagedError, LoadError, StorageError
 from pipeline.store import days, partition
 from pipeline.warehouse import parquet
 from pipeline.warehouse.events import ROW, SCHEMA
+from pipeline.warehouse.rows import MOST_NAMES, OTHERS
 
 NULL = {"uuid": None}
+TWICE = line(1)[:-1] + b',"city":"a","city":"b"}'
 
 
 def tree(folder):
@@ -112,6 +115,19 @@ def test_P24_of_those_alike_in_time_the_first_by_file_then_line_is_kept(tmp_path
     ]  # fmt: skip
 
 
+def test_P24_a_uuid_in_more_files_than_may_be_open_at_once_is_one_row(tmp_path):
+    names = [name(number % 24, number // 24) for number in range(300)]
+    layout = extracted(tmp_path, {each: [line(n, city=each) for n in range(2)] for each in names})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        record = load(layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert (record.counts.rows, record.counts.duplicates, record.counts.conflicts) == (2, 598, 598)
+    assert len(rejected(layout)) == 598
+
+
 def test_P24_a_null_uuid_is_never_a_duplicate(tmp_path):
     record, found = loaded(tmp_path, line(0, **NULL), line(0, **NULL), line(1, uuid="no uuid"), line(1, uuid="no uuid"))
     assert (len(found), record.counts.duplicates, record.counts.no_uuid) == (4, 0, 4)
@@ -195,14 +211,31 @@ def test_P7_damaged_json_without_its_zip_is_left_as_it_is(tmp_path):
 # What DuckDB does not read
 
 
-def test_what_duckdb_refuses_although_it_looked_clean_is_read_line_by_line(tmp_path):
-    seven = line(1, event_time="2026-01-15 09:00:00.1234567")
-    twice = line(2)[:-1] + b',"city":"a","city":"b"}'
-    record, found = loaded(tmp_path, line(0), seven, twice)
-    assert (record.counts.rows, record.counts.rejects, record.counts.apart) == (2, 1, {"event_time": 1})
-    assert [(row["uuid"].int, row["extra"]) for row in found] == [
-        (1, None), (2, '{"event_time":"2026-01-15 09:00:00.1234567"}'),
+def test_a_time_with_7_digits_is_no_clean_line_after_all_and_none_of_them_is_cut_off(tmp_path):
+    record, found = loaded(tmp_path, line(0), line(1, event_time="2026-01-15 09:00:00.1234567"))
+    assert (record.counts.rows, record.counts.no_event_time, record.counts.apart) == (2, 1, {"event_time": 1})
+    assert [(row["uuid"].int, row["event_time"], row["extra"]) for row in found] == [
+        (1, dt.datetime(2026, 1, 15, 9), None),
+        (2, None, '{"event_time":"2026-01-15 09:00:00.1234567"}'),
+    ]
+
+
+def test_P19_a_line_with_a_key_twice_is_no_clean_line_after_all_and_is_rejected(tmp_path):
+    record, found = loaded(tmp_path, line(0), TWICE)
+    assert (record.counts.rows, record.counts.rejects, record.counts.apart) == (1, 1, {})
+    assert [row["uuid"].int for row in found] == [1]
+
+
+def test_a_day_that_is_read_again_line_by_line_has_each_reject_once(tmp_path):
+    layout = extracted(tmp_path, {name(9): [line(0), b"{", TWICE], name(10): [line(2), b"["]})
+    record = load(layout, max_rejected=1.0)
+    assert (record.counts.rows, record.counts.rejects, record.rejected.lines) == (2, 3, 3)
+    found = rejected(layout)
+    assert [(each["file"], each["line"]) for each in found] == [
+        (f"{APP}_{DAY}_9#0.json", 2), (f"{APP}_{DAY}_9#0.json", 3), (f"{APP}_{DAY}_10#0.json", 2),
     ]  # fmt: skip
+    assert found[1]["text"].encode() == TWICE
+    assert 'the key "city" stands twice' in found[1]["reason"]
 
 
 def test_P19_a_line_with_a_key_twice_is_rejected_also_where_its_uuid_stands_in_another(tmp_path):
@@ -212,20 +245,26 @@ def test_P19_a_line_with_a_key_twice_is_rejected_also_where_its_uuid_stands_in_a
     assert [row["uuid"].int for row in found] == [1, 2]
 
 
-def test_a_large_day_goes_on_in_another_file(tmp_path, monkeypatch):
-    properties = [{"text": os.urandom(200).hex()} for _ in range(2500)]
-    layout = extracted(tmp_path, {
-        name(hour): [line(10_000 * hour + n, event_properties=each) for n, each in enumerate(properties)]
-        for hour in range(24)
-    })  # fmt: skip
-    monkeypatch.setattr(parquet, "FILE_BYTES", 100_000)
-    record = load(layout)
-    assert len(record.files) > 1
+def test_a_large_day_goes_on_in_other_files_that_are_numbered_in_the_order_of_writing(tmp_path, monkeypatch):
+    rows_of_a_group = 2048  # the fewest of DuckDB's; a file ends with a group
+    monkeypatch.setattr(parquet, "_ROW_GROUP", rows_of_a_group)
+    monkeypatch.setattr(parquet, "FILE_BYTES", 1)
+    layout = extracted(tmp_path, {name(9): [line(n) for n in range(13 * rows_of_a_group)]})
+    record = load(layout, threads=1)  # several threads would write in an order of their own
+    assert len(record.files) > 10
     assert [file.name for file in record.files] == [
         f"events-{record.id[:8]}-{n}.parquet" for n in range(len(record.files))
     ]
     assert sum(file.rows for file in record.files) == record.counts.rows
-    assert len(rows(layout)) == record.counts.rows
+    assert [row["uuid"].int for row in rows(layout)] == [n + 1 for n in range(record.counts.rows)]
+
+
+def test_P21_an_event_of_10000_unknown_keys_is_kept_exactly_and_1000_of_them_are_counted_by_name(tmp_path):
+    unknown = {f"key {n:05}": n for n in range(10_000)}
+    record, found = loaded(tmp_path, line(0), line(1, **unknown), line(2, **{"key 00007": 7}))
+    assert [row["extra"] for row in found] == [None, json.dumps(unknown, separators=(",", ":")), '{"key 00007":7}']
+    named = dict.fromkeys(list(unknown)[:MOST_NAMES], 1) | {"key 00007": 2}
+    assert record.counts.apart == {**named, OTHERS: 10_000 - MOST_NAMES}
 
 
 # A day that is loaded again

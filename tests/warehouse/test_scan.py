@@ -80,6 +80,8 @@ DIRT = {
     "empty_timestamp": (ODD, *apart("event_time", '""')),
     "date_alone": (ODD, *apart("event_time", '"2026-01-15"')),
     "timestamp_with_a_zone": (ODD, *apart("event_time", '"2026-01-15 07:00:00+02"')),
+    "timestamp_in_UTC": (ODD, *apart("event_time", '"2026-01-15 07:00:00Z"')),
+    "timestamp_with_a_zone_of_minutes": (ODD, *apart("event_time", '"2026-01-15 07:00:00+02:00"')),
     "timestamp_24_00": (ODD, *apart("event_time", '"2026-01-15 24:00:00"')),
     "timestamp_infinity": (ODD, *apart("event_time", '"infinity"')),
     "timestamp_as_number": (ODD, *apart("event_time", "1768460400000")),
@@ -87,6 +89,8 @@ DIRT = {
     "float_as_text": (ODD, *apart(NAMED, '"n/a"')),
     "float_as_integer": (CLEAN, {NAMED: b"51"}, {NAMED: 51.0}),
     "float_as_integer_2_53_and_1": (ODD, *apart(NAMED, "9007199254740993")),
+    "float_as_integer_minus_2_53_and_1": (ODD, *apart(NAMED, "-9007199254740993")),
+    "float_as_integer_minus_2_53": (ODD, {NAMED: b"-9007199254740992"}, {NAMED: -(2.0**53)}),
     "float_as_integer_2_53": (ODD, {NAMED: b"9007199254740992"}, {NAMED: 2.0**53}),
     "float_1e300": (ODD, {NAMED: b"1e300"}, {NAMED: 1e300}),
     "uuid_in_capitals": (CLEAN, {"uuid": b'"%s"' % uuid(1).upper().encode()}, {}),
@@ -111,6 +115,8 @@ DIRT = {
     "escaped_key": (ODD, {"c\\ity": b"1"}, {"extra": '{"c\\\\ity":1}'}),
     "P12_half_a_pair_in_a_text": (REJECTED, {"city": b'"x\\ud800y"'}, "surrogate"),
     "P12_half_a_pair_in_a_property": (REJECTED, {"event_properties": b'{"t":"x\\ud800y"}'}, "surrogate"),
+    "P12_half_a_pair_in_capitals_in_a_text": (REJECTED, {"city": b'"x\\uD800y"'}, "surrogate"),
+    "P12_half_a_pair_in_capitals_in_a_property": (REJECTED, {"event_properties": b'{"t":"x\\uDC00y"}'}, "surrogate"),
     "P10_not_utf8_in_a_text": (REJECTED, {"city": b'"\xff"'}, "not UTF-8"),
     "P10_not_utf8_in_a_property": (REJECTED, {"event_properties": b'{"t":"\xff"}'}, "not UTF-8"),
     "control_character_in_a_text": (REJECTED, {"city": b'"a\tb"'}, "not JSON"),
@@ -120,6 +126,8 @@ DIRT = {
     "P14_NaN_in_a_property": (REJECTED, {"event_properties": b'{"t":NaN}'}, "NaN"),
     "P14_Infinity": (REJECTED, {"event_properties": b'{"t":-Infinity}'}, "-Infinity"),
     "P14_1e999": (REJECTED, {NAMED: b"1e999"}, "range of a double"),
+    "P14_minus_1e999": (REJECTED, {NAMED: b"-1e999"}, "range of a double"),
+    "P14_minus_1e400_in_a_property": (REJECTED, {"event_properties": b'{"t":-1e400}'}, "range of a double"),
     "P14_1e400_in_a_property": (REJECTED, {"event_properties": b'{"t":1e400}'}, "range of a double"),
     "P16_101_levels": (REJECTED, {"event_properties": b"[" * 100 + b"]" * 100}, "deeper"),
     "P16_600_levels": (REJECTED, {"event_properties": b'{"x":' * 600 + b"1" + b"}" * 600}, "deeper"),
@@ -187,7 +195,7 @@ def test_P8_P9_P17_P23_lines_are_what_stands_between_newline_bytes(tmp_path, tex
         counter.add(text[start : start + (1 << 20)])
     assert found.lines == counter.lines - counter.blank_lines == found.clean_rows + found.odd_rows + found.rejected
     begins = {n: text.rfind(b"\n", 0, text.index(line(n))) + 1 for n in ids if n is not None}
-    assert uuids(found) == [(uuid(n), begin) for n, begin in begins.items()]
+    assert uuids(found) == [(uuid(n), begin, text.count(b"\n", 0, begin) + 1) for n, begin in begins.items()]
     assert (found.clean is None) == (found.clean_rows == 0)
 
 
@@ -199,7 +207,8 @@ def test_the_uuids_file_says_where_each_line_begins(tmp_path, thorough):
     found = scan(tmp_path, text, thorough=thorough)
     assert len(text) > 3 << 20
     assert len(uuids(found)) == 1997
-    for name, offset in uuids(found):
+    for name, offset, number in uuids(found):
+        assert text.count(b"\n", 0, offset) == number - 1
         assert json.loads(text[offset : offset + 4000].partition(b"\n")[0])["uuid"] == name
     assert [row["event_id"] for row in rows(found)] == [n for n in range(2000) if n not in (100, 101)]
 
