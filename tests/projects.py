@@ -95,12 +95,13 @@ class Project:
         return self.run(LAST(date=date))
 
     def command(
-        self, *arguments: str, cwd: Path = ROOT, timeout: float = 60, **env: str
+        self, *arguments: str, cwd: Path = ROOT, timeout: float = 60, typed: str = "", **env: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command as a process, with `python -m pipeline` before arguments that begin with a word of it."""
         done = subprocess.run(
-            arguments, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=timeout, check=False
-        )
+            arguments, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=timeout, check=False,
+            input=typed,
+        )  # fmt: skip
         assert not leaks(done.stdout + done.stderr)
         return done
 

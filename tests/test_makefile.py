@@ -90,3 +90,23 @@ def test_C16_a_changed_package_is_not_installed(project, tmp_path):
         )  # fmt: skip
         assert (done.returncode == 0) == fine, done.stderr
     assert "DO NOT MATCH THE HASHES" in done.stderr
+
+
+def test_Q_reaches_the_warehouse_as_it_was_typed(project):
+    project.sandbox(events_per_hour=1)
+    make(project, "run", "DATE=2026-01-15")
+    asked = make(
+        project, "sql", """Q=select '$revenue $(shell echo x) "a"' as "$insert_id", count(*) > 0 as any from events"""
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.splitlines() == ["$insert_id                  any", '$revenue $(shell echo x) "a"  true']
+
+
+def test_sql_is_a_table_or_csv_or_what_stands_on_the_input(project):
+    project.sandbox(events_per_hour=1)
+    make(project, "run", "DATE=2026-01-15")
+    assert make(project, "sql", "Q=select 1 as a, 2 as b").stdout.split() == ["a", "b", "1", "2"]
+    assert make(project, "sql", "Q=select 1 as a, 2 as b", "CSV=1").stdout == "a,b\n1,2\n"
+    assert make(project, "sql", typed="select 3 as c;").stdout == "c\n3\n"
+    empty = make(project, "sql", "Q=")
+    assert (empty.returncode, "Q is empty. Type: make sql" in empty.stderr) == (2, True)

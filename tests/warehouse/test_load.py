@@ -119,7 +119,7 @@ def test_P24_a_uuid_in_more_files_than_may_be_open_at_once_is_one_row(tmp_path):
     names = [name(number % 24, number // 24) for number in range(300)]
     layout = extracted(tmp_path, {each: [line(n, city=each) for n in range(2)] for each in names})
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (280, before[1]))
     try:
         record = load(layout)
     finally:
