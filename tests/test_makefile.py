@@ -99,7 +99,8 @@ def test_Q_reaches_the_warehouse_as_it_was_typed(project):
         project, "sql", """Q=select '$revenue $(shell echo x) "a"' as "$insert_id", count(*) > 0 as any from events"""
     )
     assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.splitlines() == ["$insert_id                  any", '$revenue $(shell echo x) "a"  true']
+    shown = [re.split(r"\s{2,}", row) for row in asked.stdout.splitlines()]
+    assert shown == [["$insert_id", "any"], ['$revenue $(shell echo x) "a"', "true"]]
 
 
 def test_sql_is_a_table_or_csv_or_what_stands_on_the_input(project):
