@@ -1,6 +1,7 @@
 """Lines of one day that have one uuid: which is kept, and what becomes of the others."""
 
 import codecs
+import functools
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pipeline.warehouse.rejected import CONFLICT, encode_rejected
 from pipeline.warehouse.rows import RejectedError, Row, read_row
 
 _PIECE = 1 << 20
+_AT_HAND = 8  # lines: those of a uuid are looked at twice
 _FETCHED = 10_000  # rows of DuckDB's answer at a time
 
 
@@ -121,6 +123,7 @@ class _Lines:
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
         self._open: dict[int, int] = {}
+        self.read = functools.lru_cache(maxsize=_AT_HAND)(self._read)
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +132,7 @@ class _Lines:
         for file in self._open.values():
             os.close(file)
 
-    def read(self, place: Place) -> bytes:
+    def _read(self, place: Place) -> bytes:
         """Returns a line without the whitespace around it."""
         if place.file not in self._open:
             if len(self._open) > 200:  # noqa: PLR2004 - far below what a process may open
