@@ -16,8 +16,11 @@ GIVEN := $(filter-out undefined,$(origin DATE))
 ASKED := $(filter-out undefined,$(origin Q))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
 override FROM := $(value FROM)
+export DATE FROM TO DAYS PORT
+ifneq ($(ASKED),)
 override Q := $(value Q)
-export DATE FROM TO DAYS PORT Q
+export Q
+endif
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
 export no_proxy := $(NO_PROXY)
