@@ -16,7 +16,8 @@ DOWNWARD = {
     "export": {"export", "store"},
     "warehouse": {"warehouse", "store"},
     "store": {"store"},
-    "__main__": {"tasks", "operations", "export", "warehouse", "store"},
+    "commands": {"commands", "tasks", "operations", "export", "warehouse", "store"},
+    "__main__": {"commands", "tasks"},
 }
 """The rooms that a room may import, beside the bottom modules."""
 
@@ -25,7 +26,7 @@ ONLY = {
     "urllib3": {"export"},
     "duckdb": {"warehouse"},
     "luigi": {"tasks", "settings"},
-    "click": {"__main__", "sandbox"},
+    "click": {"__main__", "commands", "sandbox"},
     "dotenv": {"dotenv"},
     "tenacity": {"export"},
     "unittest": set(),

@@ -1,0 +1,104 @@
+"""The commands that run the chain: run, range, daily, force, import."""
+
+import datetime as dt
+import sys
+from pathlib import Path
+
+import click
+from loguru import logger
+
+from pipeline import logs, settings
+from pipeline.commands import arguments
+from pipeline.errors import ConfigError
+from pipeline.export.imports import import_day
+from pipeline.operations.status import last_settled
+from pipeline.store import days, locks
+from pipeline.store.paths import Layout
+from pipeline.store.records import EXPORTED
+from pipeline.tasks import LAST, runs
+from pipeline.text import count
+
+
+@click.command()
+@arguments.date("run", required=False)
+def run(date: dt.date | None) -> int:
+    """Does one day to the end of the chain."""
+    day = arguments.settled(date or dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
+    return runs.run(LAST, day, day)
+
+
+@click.command("range")
+@arguments.span("range")
+def range_(first: dt.date, last: dt.date) -> int:
+    """Does every missing day of a range, the oldest first."""
+    arguments.refuse_reversed(first, last)
+    return runs.run(LAST, first, arguments.settled(last))
+
+
+@click.command()
+@click.option("--days", "count", type=click.IntRange(1, 3650), default=7, show_default=True, help="How far back.")
+def daily(count: int) -> int:
+    """For cron: does every missing settled day of the last days; silent on success without a terminal."""
+    last = last_settled(settings.load())
+    first = last - dt.timedelta(days=count - 1)
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    if last != yesterday:
+        logger.info("{} is not settled yet and is left for later", yesterday)
+    _name_older(first)
+    return runs.run(LAST, first, last)
+
+
+def _name_older(first: dt.date) -> None:
+    stored = Layout(settings.load().data_dir).dates()
+    if stored and stored[0] < first:
+        older = runs.dates(stored[0], first - dt.timedelta(days=1))
+        missing = [day for day in older if not LAST(date=day).complete()]
+        if missing:
+            text = (
+                f"1 older day is missing: make run DATE={missing[0]}"
+                if len(missing) == 1
+                else f"{count(len(missing), 'older day')} between {missing[0]} and {missing[-1]} missing:"
+                f" make range FROM={missing[0]} TO={missing[-1]}"
+            )
+            logger.warning(text)
+            if not sys.stderr.isatty():
+                # Cron is to mail it: a machine that was off for longer than DAYS would keep the hole for ever.
+                click.echo(text, err=True)
+
+
+@click.command()
+@arguments.date("force")
+def force(date: dt.date) -> int:
+    """Does a day again and replaces it whole; the old stays readable until the new is whole."""
+    settings.load_credentials()
+    layout = Layout(settings.load().data_dir)
+    arguments.settled(date)
+    with logs.about(date, "force"):
+        if days.redo_asked(layout, date) and locks.holder(layout.lock(date)):
+            logger.info("another process does it again just now: waiting for it")
+        else:
+            with locks.hold(layout.lock(date)):
+                days.ask_redo(layout, date)
+    return runs.run(LAST, date, date)
+
+
+@click.command("import")
+@arguments.date("import")
+@click.option("--from", "source", required=True, help="A ZIP, or an S3 folder.")
+@click.option("--replace", is_flag=True, help="Replace the day if it is stored already.")
+def import_(date: dt.date, source: str, *, replace: bool) -> int:
+    """Takes a day from a ZIP of Amplitude's web page, or a folder of its S3 export."""
+    if not source:
+        raise click.UsageError("FROM is missing. Type: make import DATE=2026-11-22 FROM=export.zip")
+    conf = settings.load()
+    layout = Layout(conf.data_dir)
+    arguments.settled(date)
+    with logs.about(date, "import"), locks.hold(layout.lock(date)):
+        if not replace and any(stage(layout, date) for stage in (days.is_exported, days.is_extracted, days.is_loaded)):
+            raise ConfigError(
+                f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
+            )
+        record = import_day(date, Path(source), conf)
+        filled = sum(hour.status == EXPORTED for hour in record.hours)
+        logger.info("{} of 24 hours with events, of project {}", filled, record.app)
+    return runs.run(LAST, date, date)
