@@ -9,7 +9,7 @@ from processes import ROOT
 
 PACKAGE = ROOT / "pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-BOTTOM = {"__init__", "settings", "forms", "progress", "dotenv", "redaction", "errors", "logs", "text", "threads"}
+BOTTOM = set("__init__ settings forms progress dotenv redaction errors logs text threads terminal".split())
 DOWNWARD = {
     "tasks": {"tasks", "export", "warehouse", "store"},
     "operations": {"operations", "export", "warehouse", "store"},

@@ -1,28 +1,17 @@
 """The commands that look: status, sql, and what README shows of the settings and the columns."""
 
-import os
-import sys
-
 import click
-from rich.console import Console
 
-from pipeline import settings
+from pipeline import settings, terminal
 from pipeline.operations.sql import ask, prompt
 from pipeline.operations.status import show
 from pipeline.warehouse import events
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        # The reader of a pipe (head) has seen enough: to rich that is a failure.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0)
-
-
 @click.command()
 def status() -> int:
     """Shows the days there are, the gaps, sizes and counts."""
-    show(settings.load(), _Console())
+    show(settings.load(), terminal.Output())
     return 0
 
 
@@ -32,10 +21,10 @@ def status() -> int:
 def sql(query: str | None, *, csv: bool) -> int:
     """Asks the warehouse in SQL."""
     if query is None:
-        return prompt(settings.load(), _Console())
+        return prompt(settings.load(), terminal.Output())
     if not query.strip():
         raise click.UsageError('Q is empty. Type: make sql Q="select * from days"')
-    return ask(settings.load(), query, _Console(), table=not csv)
+    return ask(settings.load(), query, terminal.Output(), table=not csv)
 
 
 @click.command()

@@ -2,17 +2,13 @@
 
 import contextlib
 import html
-import multiprocessing
-import sys
 import time
 from collections.abc import Iterator
 
 import luigi
 from loguru import logger
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline import logs
+from pipeline import terminal
 from pipeline.progress import Report
 from pipeline.redaction import redact
 
@@ -30,7 +26,7 @@ def shown(task: luigi.Task) -> Iterator[Report]:
         What to call with the share that is done, 0 to 1, and one line of text.
     """
     tell = _WebView(task)
-    with _bar(task) as draw:
+    with terminal.bar(f"{getattr(task, 'date', '')}  {task.task_family:<14}") as draw:
 
         def report(share: float, text: str) -> None:
             draw(share, text)
@@ -73,31 +69,3 @@ class _WebView:
         except Exception as error:  # noqa: BLE001 - whatever luigid's client raises: the work goes on
             self._next = float("inf")
             logger.warning("The web view is not told any more: luigid does not answer ({})", type(error).__name__)
-
-
-@contextlib.contextmanager
-def _bar(task: luigi.Task) -> Iterator[Report]:
-    """Draws a bar on a terminal that is a person's; elsewhere nothing."""
-    console = Console(stderr=True)
-    # Of several workers, each would draw over the others' bars.
-    if not console.is_terminal or not sys.stderr.isatty() or multiprocessing.parent_process():
-        yield lambda _share, _text: None
-        return
-    bar = Progress(
-        TextColumn(f"{getattr(task, 'date', '')}  {task.task_family:<14}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.percentage:>3.0f} %  {task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    line = bar.add_task("", total=1.0)
-    before, logs.print_line = (
-        logs.print_line,
-        lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
-    )
-    try:
-        with bar:
-            yield lambda share, text: bar.update(line, completed=share, description=text)
-    finally:
-        logs.print_line = before
