@@ -1,6 +1,7 @@
 # The pipeline's face. Plain `make` prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run range daily force import status sql scheduler demo test lint check bench clean lock
+.PHONY: help setup run range daily force import status plan doctor verify recheck prune sql scheduler demo
+.PHONY: test faults lint check bench audit clean lock
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -14,9 +15,12 @@ comma := ,
 # An empty DATE is a slip of a script (DATE=$$DAY), not yesterday.
 GIVEN := $(filter-out undefined,$(origin DATE))
 ASKED := $(filter-out undefined,$(origin Q))
+SPAN := $(if $(filter-out undefined,$(origin FROM)),--from "$$FROM") $(if $(filter-out undefined,$(origin TO)),--to "$$TO")
+# recheck's own default is not daily's.
+RECHECKED := $(if $(filter file,$(origin DAYS)),3,$(value DAYS))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
 override FROM := $(value FROM)
-export DATE FROM TO DAYS PORT
+export DATE FROM TO DAYS RECHECKED PORT KEEP_DAYS WHAT
 ifneq ($(ASKED),)
 override Q := $(value Q)
 export Q
@@ -57,6 +61,21 @@ import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=p
 status: .venv/.setup ## The days there are, the gaps, sizes and counts
 	@$(PIPELINE) status
 
+plan: .venv/.setup ## What a range would take: missing days and hours, requests, bytes, minutes: FROM=YYYY-MM-DD TO=YYYY-MM-DD
+	@$(PIPELINE) plan --from "$$FROM" --to "$$TO"
+
+doctor: .venv/.setup ## What is wrong before a run says so; sends one cheap request
+	@$(PIPELINE) doctor
+
+verify: .venv/.setup ## Read every stored byte again and compare it with its record: [FROM= TO=] [REPAIR=1]
+	@$(PIPELINE) verify $(SPAN) $(if $(filter 1,$(REPAIR)),--repair)
+
+recheck: .venv/.setup ## Ask Amplitude for settled days again, and compare: [FROM= TO=] [REPLACE=1]; else up to DAYS=3 that are due
+	@$(PIPELINE) recheck $(SPAN) --days "$$RECHECKED" $(if $(filter 1,$(REPLACE)),--replace)
+
+prune: .venv/.setup ## Remove the JSON (WHAT=events) or the ZIPs (WHAT=raw YES=1) of loaded days older than KEEP_DAYS=n
+	@$(PIPELINE) prune --keep-days "$$KEEP_DAYS" --what "$$WHAT" $(if $(filter 1,$(YES)),--yes)
+
 sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: all rows as CSV]; without Q a prompt
 	@$(PIPELINE) sql $(if $(ASKED),--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
 
@@ -70,6 +89,9 @@ demo: .venv/.setup ## The whole chain on the sandbox, without an account, in fol
 test: .venv/.setup-dev ## The tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+faults: .venv/.setup-dev ## The fault suite, every point: what was lost, doubled or seen half-written while things broke
+	@FAULTS=all $(BIN)/python -m pytest tests/faults --dist=load -rs $(ARGS)
+
 lint: .venv/.setup-dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -80,11 +102,14 @@ check: lint test ## Both: what CI runs
 bench: .venv/.setup-dev .venv-bench/.setup ## Speed and memory beside what one would run instead: EVENTS=1000000 ONLY="load year"
 	@$(BIN)/python -m bench $(if $(EVENTS),--events "$(EVENTS)") $(if $(ONLY),--only $(ONLY))
 
+audit: .venv-audit/.setup ## Known holes in the locked packages (pip-audit), and their list in sbom.json (CycloneDX)
+	@.venv-audit/bin/python .ci/audit.py
+
 clean: .venv/.setup ## Remove leftovers of unfinished runs, caches and the demo; never days or logs
 	@$(PIPELINE) clean
 
 lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
-	@for name in requirements requirements-dev bench/requirements; do $(BIN)/uv pip compile --quiet --upgrade --universal \
+	@for name in requirements requirements-dev bench/requirements .ci/requirements; do $(BIN)/uv pip compile --quiet --upgrade --universal \
 	  --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" $$name.in --output-file $$name.txt; done
 
@@ -99,6 +124,12 @@ lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
 .venv/.setup-dev: requirements-dev.txt .venv/.setup
 	@echo "Installing what the tests need (once) ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-audit/.setup: .ci/requirements.txt | .venv/.setup
+	@echo "Installing what the audit needs (once) ..." >&2
+	@$(BIN)/python -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
 	@touch $@
 
 .venv-bench/.setup: bench/requirements.txt | .venv/.setup
