@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -30,9 +30,33 @@ def path(place: Path) -> str:
     return text(_GLOB.sub(r"[\g<0>]", str(place.absolute())))
 
 
+def paths(places: Iterable[Path]) -> str:
+    """Returns a list of paths to read as SQL takes it."""
+    return f"[{', '.join(map(path, places))}]"
+
+
+def connect(spill: Path, threads: int, memory: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Opens a database in memory, which fetches nothing from anywhere.
+
+    Args:
+        spill: The directory for what does not fit the memory; DuckDB makes it when it needs it.
+        threads: Threads that work at once.
+        memory: Bytes that it may take; DuckDB's own share of the machine's unless given.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "temp_directory": str(spill.absolute()),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if memory is not None:
+        config["memory_limit"] = f"{memory}B"
+    return duckdb.connect(":memory:", config=config)
+
+
 @contextlib.contextmanager
 def session(spill: Path, memory: int, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Opens a database in memory, and closes it.
+    """Opens a database in memory that is bounded, and closes it.
 
     Args:
         spill: The directory for what does not fit the memory; DuckDB makes it when it needs it.
@@ -42,15 +66,8 @@ def session(spill: Path, memory: int, threads: int) -> Iterator[duckdb.DuckDBPyC
     Raises:
         StorageError: What is done in it failed for want of memory or room.
     """
-    spill = spill.absolute()
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory}B",
-        "threads": max(1, min(threads, memory // _THREAD_BYTES)),
-        "temp_directory": str(spill),
-        "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
-        "autoload_known_extensions": False,
-    }
-    with storage_failures(spill), duckdb.connect(":memory:", config=config) as connection:
+    fitting = max(1, min(threads, memory // _THREAD_BYTES))
+    with storage_failures(spill.absolute()), connect(spill, fitting, memory) as connection:
         yield connection
 
 

@@ -34,15 +34,15 @@ class Duplicates(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         kept: The file with the row that is kept of each, or None where none is repeated.
-        apart: The file of the lines that differ from the one that is kept, or None.
         longest: Bytes of its longest line.
+        apart: The file of the lines that differ from the one that is kept, or None.
         dropped: Lines left out.
         conflicts: Those of them that differ from the line that is kept.
     """
 
     kept: Path | None = None
-    apart: Path | None = None
     longest: int = 0
+    apart: Path | None = None
     dropped: int = 0
     conflicts: int = 0
 
@@ -168,8 +168,7 @@ def _row(text: bytes, max_bytes: int) -> Row:
 
 
 def _csv(uuids: Sequence[Path]) -> str:
-    files = ", ".join(duck.path(path) for path in uuids)
     return (
-        f"read_csv([{files}], header = false, auto_detect = false, filename = true,"
+        f"read_csv({duck.paths(uuids)}, header = false, auto_detect = false, filename = true,"
         " columns = {'uuid': 'UUID', 'offset': 'BIGINT', 'line': 'BIGINT'})"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from pipeline.warehouse import duck
+from pipeline.warehouse import clean, duck
 from pipeline.warehouse.duck import RefusedError
 from pipeline.warehouse.events import COLUMNS, DATE, EXTRA, Kind, ddl, quoted
 from pipeline.warehouse.rows import MOST_NAMES, ODD_TYPES, count_apart
@@ -17,7 +17,7 @@ FILE_BYTES = 1_000_000_000
 
 _ROW_GROUP = 30_720  # rows: a quarter of DuckDB's own, which would take twice the memory and no less time
 _LONGEST_TIME = 26  # characters of a time with microseconds; DuckDB cuts off what follows
-_LONGEST_CLEAN = 2_000_000  # bytes: what the scan calls clean has 1 MB at most, and DuckDB's buffers stay small
+_LONGEST_CLEAN = 2 * clean.LONGEST  # bytes: DuckDB's buffers stay small
 
 
 class Sources(msgspec.Struct, kw_only=True, frozen=True):
@@ -96,11 +96,11 @@ def read_back(connection: duckdb.DuckDBPyConnection, date: dt.date, files: Seque
             count(*) FILTER (event_time > server_upload_time + INTERVAL 1 MINUTE),
             count(*) FILTER (server_upload_time < {day} OR server_upload_time >= {day} + INTERVAL 1 DAY),
             min(server_upload_time), max(server_upload_time), min(event_time), max(event_time)
-        FROM read_parquet({_paths(files)}, hive_partitioning = false)
+        FROM read_parquet({duck.paths(files)}, hive_partitioning = false)
     """).fetchone()
     keys = connection.execute(f"""
         SELECT key, count(*) FROM (
-            SELECT unnest(json_keys(extra)) AS key FROM read_parquet({_paths(files)}, hive_partitioning = false)
+            SELECT unnest(json_keys(extra)) AS key FROM read_parquet({duck.paths(files)}, hive_partitioning = false)
             WHERE extra IS NOT NULL
         ) GROUP BY key ORDER BY count(*) DESC, key
     """)
@@ -112,12 +112,13 @@ def read_back(connection: duckdb.DuckDBPyConnection, date: dt.date, files: Seque
 
 def count_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
     """Returns the rows of a Parquet file."""
-    found = connection.execute(f"SELECT count(*) FROM read_parquet({_paths([file])})").fetchone()
+    found = connection.execute(f"SELECT count(*) FROM read_parquet({duck.paths([file])})").fetchone()
     return int(found[0]) if found else 0
 
 
 def _selects(date: dt.date, sources: Sources) -> Iterable[str]:
-    ours = f"NULL::JSON AS {quoted(EXTRA.name)}, DATE '{date}' AS {quoted(DATE.name)}"
+    date_column = f"DATE '{date}' AS {quoted(DATE.name)}"
+    ours = f"NULL::JSON AS {quoted(EXTRA.name)}, {date_column}"
     # Not an anti join: DuckDB may turn that one round, and hold the day in memory.
     unless_repeated = "WHERE uuid IS NULL OR uuid NOT IN (SELECT uuid FROM repeated)" if sources.kept else ""
     if sources.clean:
@@ -130,7 +131,6 @@ def _selects(date: dt.date, sources: Sources) -> Iterable[str]:
     casts = ", ".join(
         f"CAST({quoted(column.name)} AS {column.kind.value}) AS {quoted(column.name)}" for column in (*COLUMNS, EXTRA)
     )
-    date_column = f"DATE '{date}' AS {quoted(DATE.name)}"
     if sources.odd:
         lines = _lines(sources.odd, ODD_TYPES, sources.longest)
         yield f"SELECT * FROM (SELECT {casts}, {date_column} FROM {lines}) {unless_repeated}"
@@ -150,10 +150,6 @@ def _time(name: str) -> str:
 def _lines(files: Sequence[Path], types: dict[str, str], longest: int) -> str:
     columns = ", ".join(f"{duck.text(name)}: {duck.text(kind)}" for name, kind in types.items())
     return (
-        f"read_json({_paths(files)}, format = 'newline_delimited', compression = 'none', columns = {{{columns}}},"
+        f"read_json({duck.paths(files)}, format = 'newline_delimited', compression = 'none', columns = {{{columns}}},"
         f" maximum_object_size = {max(longest, _LONGEST_CLEAN)})"
     )
-
-
-def _paths(files: Iterable[Path]) -> str:
-    return f"[{', '.join(duck.path(file) for file in files)}]"

@@ -78,13 +78,7 @@ def opened(settings: Settings) -> Iterator[Warehouse]:
     with tempfile.TemporaryDirectory(prefix="warehouse-") as folder:
         with storage_errors(Path(folder)):
             place = catalog.copy_to(Layout(settings.data_dir), Path(folder))
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": settings.cores,
-            "temp_directory": str(Path(folder, "spill")),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        with duckdb.connect(":memory:", config=config) as connection:
+        with duck.connect(Path(folder, "spill"), settings.cores) as connection:
             with duck.storage_failures(final):
                 connection.execute(f"ATTACH {duck.text(str(place))} AS warehouse (READ_ONLY)")
                 connection.execute("USE warehouse")

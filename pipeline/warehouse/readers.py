@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,28 +61,28 @@ def scan_files(
     total = sum(file.bytes for _, file in files)
     scans: list[FileScan] = []
     read = 0
-
-    def add(scan: FileScan) -> None:
-        nonlocal read
-        scans.append(scan)
-        size = files[scan.index][1].bytes
-        read += size
-        progress.add(size)
-        progress.set(share * read / total if total else share, f"file {len(scans)} of {len(files)}")
-
     jobs = _jobs(files, staging, settings.max_event_bytes, thorough=thorough)
-    at_once = min(settings.cores, len(jobs))
-    if at_once <= 1 or total <= INLINE_BYTES:
-        sieve = Sieve()
-        for job in jobs:
-            add(job.run(sieve))
-    else:
-        # The largest first: none is left to run alone at the end.
-        largest_first = sorted(jobs, key=lambda job: -files[job.index][1].bytes)
-        with _Readers(at_once) as readers:
-            for scan in threads.each(readers.scan, largest_first, at_once, threading.Event()):
-                add(scan)
+    with contextlib.closing(_scans(jobs, settings)) as each:
+        for scan in each:
+            scans.append(scan)
+            size = files[scan.index][1].bytes
+            read += size
+            progress.add(size)
+            progress.set(share * read / total if total else share, f"file {len(scans)} of {len(files)}")
     return sorted(scans, key=lambda scan: scan.index)
+
+
+def _scans(jobs: list[Job], settings: Settings) -> Generator[FileScan, None, None]:
+    """Yields the scans as they end: of a small day from this process, else from several."""
+    at_once = min(settings.cores, len(jobs))
+    if at_once <= 1 or sum(job.bytes for job in jobs) <= INLINE_BYTES:
+        sieve = Sieve()
+        yield from (job.run(sieve) for job in jobs)
+        return
+    # The largest first: none is left to run alone at the end.
+    largest_first = sorted(jobs, key=lambda job: -job.bytes)
+    with _Readers(at_once) as readers:
+        yield from threads.each(readers.scan, largest_first, at_once, threading.Event())
 
 
 def _jobs(
@@ -92,6 +92,7 @@ def _jobs(
         Job(
             path=str(path.absolute()),
             index=index,
+            bytes=file.bytes,
             crc32=file.crc32,
             staging=str(staging.absolute()),
             max_event_bytes=max_event_bytes,

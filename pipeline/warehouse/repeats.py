@@ -44,7 +44,7 @@ def scan(files: Iterable[Path]) -> str:
     paths = list(files)
     by_name = not any("=" in str(path.parent.parent) for path in paths)
     hive = "true, hive_types = {'date': 'DATE'}" if by_name else "false"
-    return f"read_parquet([{', '.join(map(duck.path, paths))}], hive_partitioning = {hive})"
+    return f"read_parquet({duck.paths(paths)}, hive_partitioning = {hive})"
 
 
 def fill(

@@ -18,10 +18,11 @@ _BY_NAME = {kind.__name__: kind for kind in _CLASSES}
 
 
 class Job(msgspec.Struct, kw_only=True, frozen=True):
-    """A call of `scan_file`; paths are absolute."""
+    """A call of `scan_file`, and the file's bytes; paths are absolute."""
 
     path: str
     index: int
+    bytes: int
     crc32: str
     staging: str
     max_event_bytes: int
