@@ -29,3 +29,8 @@ def size(count: float) -> str:
 def count(number: int, noun: str) -> str:
     """Returns a number with its noun: `1 window`, `1,200 windows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def replaced(what: str, old: int, new: int) -> str:
+    """Returns what a replacement changes: `1,200 rows take the place of 1,180 (+20)`."""
+    return f"{new:,} {what} take the place of {old:,} ({new - old:+,d})"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.text import count, printable, size
+from pipeline.text import count, printable, replaced, size
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_bytes_for_people(number, shown):
 @pytest.mark.parametrize(("number", "shown"), [(0, "0 days"), (1, "1 day"), (1200, "1,200 days")])
 def test_a_number_with_its_noun(number, shown):
     assert count(number, "day") == shown
+
+
+@pytest.mark.parametrize(("old", "new", "change"), [(1180, 1200, "(+20)"), (5, 2, "(-3)"), (2, 2, "(+0)")])
+def test_O11_a_replacement_says_what_it_changes(old, new, change):
+    assert replaced("rows", old, new) == f"{new:,} rows take the place of {old:,} {change}"

@@ -1,7 +1,6 @@
 """A day's ZIP to one published directory of JSON lines."""
 
 import datetime as dt
-import hashlib
 import os
 import threading
 import time
@@ -10,15 +9,15 @@ from pathlib import Path
 
 from loguru import logger
 
-from pipeline import __version__, threads
+from pipeline import __version__, text, threads
 from pipeline.errors import ArchiveError, LimitError, StorageError, TransientError, storage_errors
 from pipeline.export.archive import Archive, Member, parse_name
 from pipeline.export.gunzip import Gunzip
 from pipeline.export.lines import LineCounter
-from pipeline.export.windows import HOURS
+from pipeline.export.windows import HOURS, REFUSED
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
-from pipeline.store import days, manifest, quarantine
+from pipeline.store import days, digests, manifest, quarantine
 from pipeline.store.paths import SUCCESS, Layout
 from pipeline.store.publish import make_dirs, publish_directory, remove, staging, sync
 from pipeline.store.records import EventsFile, EventsRecord, ExportRecord, ExportRef, Hour, Totals
@@ -86,12 +85,12 @@ def write_events(
     if export is None:
         raise ArchiveError("it does not begin with this pipeline's record of the day")
     with Archive(zip_path, settings) as archive:
-        digest = threads.start(_sha256, zip_path)
+        digest = threads.start(digests.sha256, zip_path)
         members = archive.of_day(date, range(HOURS))
         work = _Extraction(archive, directory, settings, durable=durable)
         files = work.run(members, Progress(report, "beginning"))
         size, sha256 = digest.result()
-    return _record(export, files, ExportRef(id=export.id, bytes=size, sha256=sha256, source=export.source), began)
+    return _record(export, files, _ref(export, size, sha256), began)
 
 
 class _Extraction:
@@ -169,10 +168,10 @@ def _write_all(file: int, piece: bytes) -> None:
         written += os.write(file, piece[written:])
 
 
-def _sha256(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.hexdigest()
+def _ref(export: ExportRecord, size: int, sha256: str) -> ExportRef:
+    answered = (window.requested_at for window in export.windows if window.status not in REFUSED)
+    newest = max(answered, default=None)
+    return ExportRef(id=export.id, bytes=size, sha256=sha256, source=export.source, fetched_at=newest)
 
 
 def _record(export: ExportRecord, files: list[EventsFile], ref: ExportRef, began: float) -> EventsRecord:
@@ -218,5 +217,4 @@ def _write_marker(path: Path, record: EventsRecord) -> None:
 
 def _tell_replacement(old: EventsRecord | None, new: EventsRecord) -> None:
     if old is not None:
-        change = new.totals.events - old.totals.events
-        logger.info("{:,} events take the place of {:,} ({:+,d})", new.totals.events, old.totals.events, change)
+        logger.info(text.replaced("events", old.totals.events, new.totals.events))

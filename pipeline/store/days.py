@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError, storage_errors
 from pipeline.store import manifest
 from pipeline.store.paths import Layout
-from pipeline.store.publish import make_dirs, publish_file, remove
+from pipeline.store.publish import make_dirs, publish_file, remove, staging
 from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
 
 
@@ -89,7 +89,8 @@ def is_exported(layout: Layout, date: dt.date) -> bool:
 
 def is_extracted(layout: Layout, date: dt.date) -> bool:
     """Tells whether a day's events are what was asked for."""
-    return stages(layout, date).is_extracted
+    export, events = export_record(layout, date), events_record(layout, date)
+    return Stages(export, events, None, redo_asked(layout, date)).is_extracted
 
 
 def is_loaded(layout: Layout, date: dt.date) -> bool:
@@ -113,12 +114,12 @@ def ask_redo(layout: Layout, date: dt.date) -> None:
     Raises:
         StorageError: The disk refused.
     """
-    path = layout.redo(date)
-    part = path.with_name(f".{path.name}.part")
+    path, part = layout.redo(date), layout.redo_part(date)
     with storage_errors(path):
         make_dirs(path.parent)
-        part.write_text(new_id() + "\n", encoding="ascii")
-        publish_file(part, path)
+        with staging(part):
+            part.write_text(new_id() + "\n", encoding="ascii")
+            publish_file(part, path)
 
 
 def clear_redo(layout: Layout, date: dt.date, answered: str | None) -> None:

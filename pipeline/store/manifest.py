@@ -1,10 +1,12 @@
 """The records on disk: `_export.json` of a day's ZIP, and `_SUCCESS` of its events and of its Parquet.
 
-A record is checked when it is read; one that is torn, of another form or of another day is no record.
+A record is checked when it is read; one that is torn, changed, of another form or of another day is no record.
 """
 
 import datetime as dt
+import hashlib
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -13,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StorageError
 from pipeline.store.endrecord import LOCAL_HEADER, read_end_record
 from pipeline.store.paths import SUCCESS
 from pipeline.store.records import FORMAT, EventsRecord, ExportRecord, LoadRecord
@@ -21,13 +23,43 @@ from pipeline.store.records import FORMAT, EventsRecord, ExportRecord, LoadRecor
 EXPORT_RECORD = "_export.json"
 """The ZIP's first member."""
 
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+# Any other failure is the disk's. Taken for "there is none", it would fetch a day again, or drop it from the warehouse.
+
 Record = TypeVar("Record", ExportRecord, EventsRecord, LoadRecord)
 Marker = TypeVar("Marker", EventsRecord, LoadRecord)
 
 
+_FORM = re.compile(rb'"format": \d+')
+_CHECK, _END = b',\n "check": "', b'"\n}\n'  # one space before it: only a key of the record itself stands so
+
+
 def encode(record: msgspec.Struct) -> bytes:
-    """Returns a record as indented JSON, ended by a newline."""
+    """Returns a record as indented JSON, ended by a newline.
+
+    A marker's last key is `check`: the SHA-256, in hex, of the same text without it. (The ZIP's record needs none: the
+    ZIP has its CRC.)
+    """
+    text = plain(record)
+    if not isinstance(record, EventsRecord | LoadRecord):
+        return text
+    return text.removesuffix(b"\n}\n") + _CHECK + hashlib.sha256(text).hexdigest().encode() + _END
+
+
+def plain(record: msgspec.Struct) -> bytes:
+    """Returns a record as indented JSON without a check, as version 0.2.0 wrote its markers."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def is_checked(text: bytes) -> bool | None:
+    """Tells whether a marker's text fits its check; None where it has none, as in version 0.2.0.
+
+    It is told from the bytes, so that it holds for a version with other fields too.
+    """
+    head, mark, tail = text.rpartition(_CHECK)
+    if not mark:
+        return None
+    return tail == hashlib.sha256(head + b"\n}\n").hexdigest().encode() + _END
 
 
 def read_export_record(path: Path, date: dt.date) -> ExportRecord | None:
@@ -39,12 +71,17 @@ def read_export_record(path: Path, date: dt.date) -> ExportRecord | None:
 
     Returns:
         The record, or None where there is no whole ZIP of ours.
+
+    Raises:
+        StorageError: The disk does not read it; whether it is there, nobody knows.
     """
     try:
         with path.open("rb") as file:
             return _decoded(_first_member(file.fileno()), ExportRecord, date, path)
-    except (OSError, struct.error, zipfile.BadZipFile):
+    except (*_ABSENT, struct.error, zipfile.BadZipFile):
         return None
+    except OSError as error:
+        raise StorageError.of(error, path) from error
 
 
 def read_events_record(directory: Path, date: dt.date) -> EventsRecord | None:
@@ -56,6 +93,9 @@ def read_events_record(directory: Path, date: dt.date) -> EventsRecord | None:
 
     Returns:
         The record, or None where the directory is not whole.
+
+    Raises:
+        StorageError: The disk does not read it.
     """
     return _marked(directory, EventsRecord, date)
 
@@ -69,17 +109,77 @@ def read_load_record(directory: Path, date: dt.date) -> LoadRecord | None:
 
     Returns:
         The record, or None where the partition is not whole.
+
+    Raises:
+        StorageError: The disk does not read it.
     """
     return _marked(directory, LoadRecord, date)
 
 
-def _marked(directory: Path, kind: type[Marker], date: dt.date) -> Marker | None:
+def read_marker(path: Path, kind: type[Marker], date: dt.date) -> Marker | None:
+    """Reads a marker, and nothing of the files that it names.
+
+    Args:
+        path: The marker.
+        kind: Whose marker it is.
+        date: The day that it should be of.
+
+    Returns:
+        The record, or None where there is none that holds.
+
+    Raises:
+        StorageError: The disk does not read it.
+    """
     try:
-        record = _decoded((directory / SUCCESS).read_bytes(), kind, date, directory / SUCCESS)
+        text = path.read_bytes()
+    except _ABSENT:
+        return None
+    except OSError as error:
+        raise StorageError.of(error, path) from error
+    record = _decoded(text, kind, date, path)
+    return None if is_checked(text) is False else record
+
+
+def examine_marker(path: Path, kind: type[Marker], date: dt.date) -> tuple[Marker | None, str]:
+    """Reads a marker, and tells whether each byte of it is as it was written.
+
+    Args:
+        path: The marker.
+        kind: Whose marker it is.
+        date: The day that it should be of.
+
+    Returns:
+        The record, or None; and what is wrong with it: nothing where it holds, or where there is none.
+
+    Raises:
+        ConfigError: A newer version wrote it.
+        OSError: It cannot be read.
+    """
+    if not path.is_file():
+        return None, "it is no file" if os.path.lexists(path) else ""
+    text = path.read_bytes()
+    checked = is_checked(text)
+    if checked is False and is_checked(_FORM.sub(b'"format": %d' % FORMAT, text, count=1)):
+        return None, "its form was changed"  # no newer version wrote it
+    record = _decoded(text, kind, date, path)
+    if checked is False:
+        return None, "it was changed, for its check does not fit"
+    if record is None:
+        return None, "it cannot be read, or is of another day"
+    if checked is None and plain(record) != text:
+        return None, "it was changed, for it is not as version 0.2.0 wrote it"
+    return record, ""
+
+
+def _marked(directory: Path, kind: type[Marker], date: dt.date) -> Marker | None:
+    record = read_marker(directory / SUCCESS, kind, date)
+    try:
         with os.scandir(directory) as entries:
             sizes = {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
-    except OSError:
+    except _ABSENT:
         return None
+    except OSError as error:
+        raise StorageError.of(error, directory) from error
     if record is None or any(sizes.get(file.name) != file.bytes for file in record.files):
         return None
     return record

@@ -1,14 +1,15 @@
 """A day's partition: files that carry their generation in the name, and the marker that says which of them count."""
 
 import datetime as dt
-import hashlib
 import re
 from pathlib import Path
 
+import msgspec
+
 from pipeline.store import manifest
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.publish import make_dirs, publish_file, remove, sync
-from pipeline.store.records import LoadRecord
+from pipeline.store.publish import make_dirs, publish_file, remove, staging, sync
+from pipeline.store.records import LoadRecord, Recheck
 
 _OURS = re.compile(r"(events|rejected)-[0-9a-f]{8}(-\d+)?\.(parquet|jsonl)")
 
@@ -29,12 +30,6 @@ def rejected_name(generation: str) -> str:
     return f"rejected-{generation[:8]}.jsonl"
 
 
-def digest(path: Path) -> str:
-    """Returns a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
     """Moves a day's staged files beside what stands there, and makes them count by replacing the marker.
 
@@ -50,7 +45,7 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
         OSError: The file system refused; then what counted before still does.
     """
     final, rejected = layout.parquet_dir(record.date), layout.rejected_dir(record.date)
-    before = manifest.read_load_record(final, record.date)
+    before = manifest.read_marker(final / SUCCESS, LoadRecord, record.date)
     keep = _named(record) | (_named(before) if before else set())
     make_dirs(final)
     for path in superseded(layout, record.date, keep):
@@ -66,6 +61,51 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
     publish_file(marker, final / SUCCESS)
     if rejected.is_dir() and not any(rejected.iterdir()):
         rejected.rmdir()
+
+
+def note_recheck(layout: Layout, record: LoadRecord, recheck: Recheck) -> LoadRecord:
+    """Notes in a day's marker what Amplitude had of it when it was asked again; the caller holds the day's lock.
+
+    Args:
+        layout: Where the data lies.
+        record: The marker as it stands.
+        recheck: Goes behind those that it has.
+
+    Returns:
+        The marker as it stands now: the same load, with the same id.
+
+    Raises:
+        OSError: The file system refused; then the marker is what it was before.
+    """
+    return _noted(layout, msgspec.structs.replace(record, rechecks=[*record.rechecks, recheck]))
+
+
+def note_pruned(layout: Layout, record: LoadRecord, stage: str) -> LoadRecord:
+    """Notes in a day's marker that a stage before it is pruned now, else as `note_recheck`.
+
+    Args:
+        layout: Where the data lies.
+        record: The marker as it stands.
+        stage: `events` or `raw`.
+    """
+    pruned = {**record.pruned, stage: dt.datetime.now(dt.UTC)}
+    return _noted(layout, msgspec.structs.replace(record, pruned=pruned))
+
+
+def _noted(layout: Layout, record: LoadRecord) -> LoadRecord:
+    part = layout.parquet_part(record.date)
+    with staging(part):
+        part.mkdir()
+        (part / SUCCESS).write_bytes(manifest.encode(record))
+        publish_file(part / SUCCESS, layout.parquet_marker(record.date))
+    remove(part)
+    return record
+
+
+def rechecks(layout: Layout, date: dt.date) -> list[Recheck]:
+    """Returns what was noted of a day, also where its files are damaged: the load that replaces it carries it over."""
+    record = manifest.read_marker(layout.parquet_marker(date), LoadRecord, date)
+    return record.rechecks if record else []
 
 
 def publish_refused(layout: Layout, date: dt.date, path: Path) -> Path:

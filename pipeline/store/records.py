@@ -34,14 +34,19 @@ class Hour(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     events: int | None = None
 
 
-class ExportRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """How a day was fetched, or from where it was imported."""
+class DayRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """What the three records of a day begin with: whose events they are, and of which upload day."""
 
-    format: int = FORMAT
+    format: int = msgspec.field(default_factory=lambda: FORMAT)  # a plain default is left out where defaults are
     id: str
     date: dt.date
     app: int | None
     host: str
+
+
+class ExportRecord(DayRecord, kw_only=True, frozen=True):
+    """How a day was fetched, or from where it was imported."""
+
     source: str
     redo: str | None
     windows: list[FetchedWindow]
@@ -49,13 +54,19 @@ class ExportRecord(msgspec.Struct, kw_only=True, frozen=True):
     pipeline: str
 
 
-class ExportRef(msgspec.Struct, kw_only=True, frozen=True):
-    """The ZIP that the events were extracted from; bytes and digest are the whole file's."""
+class ExportRef(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The ZIP that the events were extracted from; bytes and digest are the whole file's.
+
+    Attributes:
+        fetched_at: When the newest of its answered windows was asked for, UTC; None of an import, and of what version
+            0.2.0 extracted.
+    """
 
     id: str
     bytes: int
     sha256: str
     source: str
+    fetched_at: dt.datetime | None = None
 
 
 class EventsFile(msgspec.Struct, kw_only=True, frozen=True):
@@ -82,14 +93,9 @@ class Totals(msgspec.Struct, kw_only=True, frozen=True):
     events: int
 
 
-class EventsRecord(msgspec.Struct, kw_only=True, frozen=True):
+class EventsRecord(DayRecord, kw_only=True, frozen=True):
     """What was extracted of a day; durations in seconds."""
 
-    format: int = FORMAT
-    id: str
-    date: dt.date
-    app: int | None
-    host: str
     redo: str | None
     export: ExportRef
     hours: list[Hour]
@@ -161,14 +167,31 @@ class Counts(msgspec.Struct, kw_only=True, frozen=True):
     outside: int
 
 
-class LoadRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """What was loaded of a day, and all that the stages before it counted; durations in seconds."""
+class Recheck(msgspec.Struct, kw_only=True, frozen=True):
+    """What Amplitude had of the day when it was asked again.
 
-    format: int = FORMAT
-    id: str
-    date: dt.date
-    app: int | None
-    host: str
+    Attributes:
+        at: When it was asked, UTC.
+        events: Rows that it had, as they would be loaded.
+        grown: Events, by uuid, that it had and the day had not.
+        shrunk: Events, by uuid, that the day had and it had no more.
+        replaced: Whether the day was replaced by what it had.
+    """
+
+    at: dt.datetime
+    events: int
+    grown: int
+    shrunk: int
+    replaced: bool
+
+
+class LoadRecord(DayRecord, kw_only=True, frozen=True, omit_defaults=True):
+    """What was loaded of a day, and all that the stages before it counted; durations in seconds.
+
+    `rechecks` are in order of time; those of a load that was replaced are carried over. `pruned` says when a stage
+    before it, `raw` or `events`, was pruned, UTC.
+    """
+
     redo: str | None
     export: ExportRef
     extraction: EventsRef
@@ -181,6 +204,8 @@ class LoadRecord(msgspec.Struct, kw_only=True, frozen=True):
     event_time: Span
     pipeline: str
     seconds: dict[str, float]
+    rechecks: list[Recheck] = []
+    pruned: dict[str, dt.datetime] = {}
 
     @property
     def bytes(self) -> int:

@@ -1,20 +1,21 @@
 """A day's JSON lines to its published partition of Parquet."""
 
+import contextlib
 import datetime as dt
-import math
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import duckdb
 from loguru import logger
 
-from pipeline import __version__
-from pipeline.errors import DamagedError, LoadError, MemoryLimitError, storage_errors
+from pipeline import __version__, text
+from pipeline.errors import DamagedError, LoadError, MemoryLimitError, PipelineError, storage_errors
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
-from pipeline.store import days, partition
+from pipeline.store import days, digests, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, remove, staging
 from pipeline.store.records import (
@@ -26,7 +27,7 @@ from pipeline.store.records import (
     RejectedFile,
     Span,
 )  # fmt: skip
-from pipeline.warehouse import duck, duplicates, parquet
+from pipeline.warehouse import account, catalog, duck, duplicates, parquet
 from pipeline.warehouse.events import SCHEMA
 from pipeline.warehouse.readers import scan_files
 from pipeline.warehouse.scan import FileScan
@@ -59,6 +60,10 @@ def load_day(date: dt.date, settings: Settings, report: Report) -> LoadRecord:
             load = Load(layout, events, part, settings, Progress(report, "reading"))
             record = load.run()
             _tell_replacement(days.load_record(layout, date), record)
+            if partition.superseded(layout, date):
+                # They go now; where a run was killed before its refresh, the warehouse still names them.
+                with contextlib.suppress(PipelineError):  # the refresh at the run's end fails too, and says why
+                    catalog.refresh(settings)
             partition.publish_partition(layout, record, part)
         remove(part)
         days.clear_redo(layout, date, record.redo)
@@ -107,11 +112,11 @@ class Load:
             try:
                 found, files, written = self._written(scans, "exact")
             except duck.RefusedError as again:
-                raise LoadError(f"DuckDB does not read the day: {str(again)[:300]}", _REPORT) from again
+                raise LoadError(f"DuckDB does not read the day: {str(again)[:300]}", account.REPORT) from again
         if found.apart:
-            with self._rejected.open("ab") as out, found.apart.open("rb") as lines:
-                shutil.copyfileobj(lines, out)
-        counts = self._counts(scans, found, written)
+            with self._rejected.open("ab") as out:
+                _append(found.apart, out)
+        counts = account.counted(scans, found, written)
         self._check(counts)
         return self._record(counts, written, files, time.monotonic() - began)
 
@@ -127,9 +132,8 @@ class Load:
         with self._rejected.open("wb") as out:
             for scan in scans:
                 if scan.rejects:
-                    with Path(scan.rejects).open("rb") as lines:
-                        shutil.copyfileobj(lines, out)
-        self._refuse(sum(scan.rejected for scan in scans), _NO_EVENTS)
+                    _append(Path(scan.rejects), out)
+        self._refuse_rejects(sum(scan.rejected for scan in scans))
         return scans
 
     def _written(self, scans: Sequence[FileScan], name: str) -> _Written:
@@ -166,56 +170,21 @@ class Load:
 
     def _named(self, connection: duckdb.DuckDBPyConnection, path: Path, number: int, files: int) -> ParquetFile:
         final = path.rename(self._part / partition.events_name(self._id, number, files))
-        return ParquetFile(
-            name=final.name,
-            rows=parquet.count_rows(connection, final),
-            bytes=final.stat().st_size,
-            sha256=partition.digest(final),
-        )
+        size, sha256 = digests.sha256(final)
+        return ParquetFile(name=final.name, rows=parquet.count_rows(connection, final), bytes=size, sha256=sha256)
 
-    def _counts(self, scans: Sequence[FileScan], found: duplicates.Duplicates, written: parquet.Written) -> Counts:
-        return Counts(
-            rows=written.rows,
-            uuids=written.uuids,
-            duplicates=found.dropped,
-            conflicts=found.conflicts,
-            rejects=sum(scan.rejected for scan in scans),
-            apart=written.apart,
-            no_uuid=written.no_uuid,
-            no_event_time=written.no_event_time,
-            late=written.late,
-            future=written.future,
-            outside=written.outside,
-        )
+    def _refuse_rejects(self, rejects: int) -> None:
+        """Refuses the day where more of its lines are no events than the setting allows; they are kept to look at."""
+        if account.too_many(rejects, self._events, self._settings.max_rejected):
+            place = partition.publish_refused(self._layout, self._events.date, self._rejected)
+            raise account.refusal(rejects, "are no events", place, self._events, self._settings.max_rejected)
 
     def _check(self, counts: Counts) -> None:
-        """Refuses rows that do not add up: nothing is published that cannot be counted back to its lines."""
-        lines = self._events.totals.events
-        if lines != counts.rows + counts.duplicates + counts.rejects:
-            raise LoadError(
-                f"{lines:,} lines became {counts.rows:,} rows, {counts.duplicates:,} duplicates and"
-                f" {counts.rejects:,} rejected lines, which is another number",
-                _REPORT,
-            )
-        if counts.rows != counts.uuids + counts.no_uuid:
-            raise LoadError(f"of {counts.rows:,} rows only {counts.uuids:,} have a uuid of their own", _REPORT)
-        self._refuse(counts.no_uuid, "have no uuid")
-        self._refuse(counts.no_event_time, "have no event time")
-
-    def _refuse(self, number: int, what: str) -> None:
-        """Refuses the day where more of its lines than the setting allows are bad."""
-        lines = self._events.totals.events
-        if number <= self._settings.max_rejected * lines:
-            return
-        date = self._events.date
-        place = self._layout.events_dir(date)
-        if what == _NO_EVENTS:
-            place = partition.publish_refused(self._layout, date, self._rejected)
-        enough = math.ceil(1000 * number / lines) / 1000
-        raise LoadError(
-            f"{number:,} of {lines:,} lines {what}: more than {100 * self._settings.max_rejected:.4g} %",
-            f"Look at them in {place}. To load it all the same: PIPELINE_MAX_REJECTED={enough} make run DATE={date}",
-        )
+        account.check(counts, self._events)
+        for number, what in ((counts.no_uuid, "have no uuid"), (counts.no_event_time, "have no event time")):
+            if account.too_many(number, self._events, self._settings.max_rejected):
+                place = self._layout.events_dir(self._events.date)
+                raise account.refusal(number, what, place, self._events, self._settings.max_rejected)
 
     def _anew(self, error: DamagedError) -> DamagedError:
         """Makes the next run extract the day again, where its ZIP is there."""
@@ -244,27 +213,25 @@ class Load:
             event_time=Span(first=written.first_event, last=written.last_event),
             pipeline=__version__,
             seconds={"load": round(seconds, 3)},
+            rechecks=partition.rechecks(self._layout, events.date),
         )
 
     def _rejected_file(self, counts: Counts) -> RejectedFile | None:
-        size = self._rejected.stat().st_size
+        size, sha256 = digests.sha256(self._rejected)
         if not size:
             return None
-        return RejectedFile(
-            name=self._rejected.name,
-            lines=counts.rejects + counts.conflicts,
-            bytes=size,
-            sha256=partition.digest(self._rejected),
-        )
+        lines = counts.rejects + counts.conflicts
+        return RejectedFile(name=self._rejected.name, lines=lines, bytes=size, sha256=sha256)
 
 
-_NO_EVENTS = "are no events"
 _READ = 0.4  # the share of the work that is reading
 
-_REPORT = "Nothing was published. This is a defect of the pipeline: report it with the day's log."
+
+def _append(lines: Path, out: IO[bytes]) -> None:
+    with lines.open("rb") as file:
+        shutil.copyfileobj(file, out)
 
 
 def _tell_replacement(old: LoadRecord | None, new: LoadRecord) -> None:
     if old is not None:
-        change = new.counts.rows - old.counts.rows
-        logger.info("{:,} rows take the place of {:,} ({:+,d})", new.counts.rows, old.counts.rows, change)
+        logger.info(text.replaced("rows", old.counts.rows, new.counts.rows))

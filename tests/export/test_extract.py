@@ -23,7 +23,7 @@ from pipeline.export.extract import extract_day, write_events
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
-from pipeline.store.records import EMPTY, EXPORTED, Hour
+from pipeline.store.records import EMPTY, EXPORTED, FetchedWindow, Hour
 
 HOURS = [Hour(hour=hour, status=EXPORTED if hour in (0, 7) else EMPTY) for hour in range(24)]
 ODD = '{"text":"a\u2028b\u0085c\x1cd\\re"}\n\r\n{"crlf":1}\r\n  \n{"last":true}'.encode()
@@ -355,3 +355,16 @@ def test_T9_events_of_any_time_stay_in_the_day_of_their_upload(project, tmp_path
     assert days.events_record(project.layout, DAY).totals.events == len(times)
     assert project.layout.dates() == [DAY]
     assert {request.start[:8] for request in sandbox.requests} == {f"{DAY:%Y%m%d}"}
+
+
+def test_the_record_says_when_the_newest_answered_window_was_asked_for(layout):
+    asked = [dt.datetime(2026, 1, 16, hour, tzinfo=dt.UTC) for hour in (3, 5, 4, 9)]
+    windows = [
+        FetchedWindow(first=0, last=5, status=status, tries=1, bytes=9, requested_at=at, seconds=1.0)
+        for at, status in zip(asked, (200, 404, 200, 504), strict=True)
+    ]
+    day_zip(layout, MEMBERS, windows=windows)
+    assert extract(layout).export.fetched_at == asked[1]
+    assert days.events_record(layout, DAY).export.fetched_at == asked[1]
+    day_zip(layout, MEMBERS, windows=[], source="import")
+    assert extract(layout).export.fetched_at is None

@@ -40,6 +40,11 @@ def test_a_day_of_which_nothing_is_stored_is_not_done(layout):
     assert days.redo_asked(layout, DAY) is None
 
 
+def test_whether_events_are_done_is_told_without_the_load_record(done):
+    write(done.parquet_marker(DAY), b'{"format": 2}')  # it would stop whoever reads it
+    assert state(done) == (True, True)
+
+
 def test_O8_events_stay_complete_when_their_zip_is_deleted(done):
     done.raw_zip(DAY).unlink()
     assert state(done) == (False, True)

@@ -1,6 +1,7 @@
 """Records: read back as they were written, and none where anything of them is torn, foreign or newer."""
 
 import datetime as dt
+import hashlib
 import json
 import os
 import zipfile
@@ -178,3 +179,48 @@ def test_O14_fields_of_a_later_version_with_the_same_form_are_passed_over(tmp_pa
     later = {**json.loads(manifest.encode(RECORD)), "later": 1}
     path = write(tmp_path / "a.zip", export({"_export.json": json.dumps(later).encode()}))
     assert msgspec.structs.asdict(read(path)) == msgspec.structs.asdict(RECORD)
+
+
+def test_a_markers_last_key_is_the_digest_of_the_text_without_it():
+    text = manifest.encode(events_record())
+    check = json.loads(text)["check"]
+    assert list(json.loads(text))[-1] == "check"
+    without = text.replace(f',\n "check": "{check}"'.encode(), b"")
+    assert (without, hashlib.sha256(without).hexdigest()) == (manifest.plain(events_record()), check)
+    assert b'"check"' not in manifest.encode(RECORD)
+
+
+def test_F15_no_flipped_bit_of_a_marker_makes_another_record(events):
+    marker, record, unread = events / "_SUCCESS", read_events_record(events, DAY), 0
+    for flipped in flips(marker.read_bytes()):
+        marker.write_bytes(flipped)
+        try:
+            found = read_events_record(events, DAY)
+        except ConfigError:  # of a form that seems to be newer
+            found = None
+        assert found in (None, record)
+        unread += found is None
+    assert unread > 0.9 * 8 * len(marker.read_bytes())
+
+
+def test_F15_what_is_changed_by_hand_in_a_marker_makes_it_none(events):
+    text = manifest.encode(events_record())
+    damage(events, text.replace(b'"events": 1', b'"events": 2'))
+    assert read_events_record(events, DAY) is None
+
+
+def test_O14_a_marker_without_a_check_is_of_version_0_2_0_and_counts(events):
+    before = {**json.loads(manifest.plain(events_record()))}
+    assert "fetched_at" not in before["export"]
+    damage(events, manifest.plain(events_record()))
+    assert read_events_record(events, DAY) == events_record()
+
+
+def test_O14_fields_of_a_later_version_are_passed_over_and_its_check_holds(events):
+    text = manifest.plain(events_record()).removesuffix(b"\n}\n") + b',\n "later": 1\n}\n'
+    later = text.removesuffix(b"\n}\n") + b',\n "check": "%s"\n}\n' % hashlib.sha256(text).hexdigest().encode()
+    damage(events, later)
+    assert read_events_record(events, DAY) == events_record()
+    damage(events, later.replace(b'"later": 1', b'"later": 2'))
+    assert read_events_record(events, DAY) is None
+    assert manifest.examine_marker(events / "_SUCCESS", EventsRecord, DAY)[1]

@@ -11,7 +11,17 @@ from archives import APP, DAY
 
 from pipeline.store import days, manifest, partition
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.records import Counts, EventsRef, ExportRef, LoadRecord, ParquetFile, RejectedFile, Span, Totals
+from pipeline.store.records import (
+    Counts,
+    EventsRef,
+    ExportRef,
+    LoadRecord,
+    ParquetFile,
+    Recheck,
+    RejectedFile,
+    Span,
+    Totals,
+)  # fmt: skip
 
 NEVER = Span(first=None, last=None)
 
@@ -158,6 +168,72 @@ def test_F14_a_partition_that_is_not_what_its_marker_says_is_not_whole(layout, c
         other = msgspec.structs.replace(record(ONE), date=DAY + dt.timedelta(days=1))
         layout.parquet_marker(DAY).write_bytes(manifest.encode(other))
     assert days.load_record(layout, DAY) is None
+
+
+AGAIN = [
+    Recheck(at=dt.datetime(2026, 1, n, 3, tzinfo=dt.UTC), events=9, grown=n, shrunk=0, replaced=False) for n in (17, 19)
+]
+
+
+def test_rechecks_are_noted_behind_each_other_and_the_load_stays_what_it_is(layout):
+    publish(layout, record(ONE))
+    before = names(layout)
+    for again in AGAIN:
+        partition.note_recheck(layout, days.load_record(layout, DAY), again)
+    assert days.load_record(layout, DAY) == record(ONE, rechecks=AGAIN)
+    assert partition.rechecks(layout, DAY) == AGAIN
+    assert (names(layout), list(layout.leftovers())) == (before, [])
+
+
+def test_what_was_pruned_is_noted_with_its_time(layout):
+    publish(layout, record(ONE, rechecks=AGAIN))
+    from_then = dt.datetime.now(dt.UTC)
+    for stage in ("events", "raw"):
+        partition.note_pruned(layout, days.load_record(layout, DAY), stage)
+    found = days.load_record(layout, DAY)
+    assert (list(found.pruned), found.rechecks, found.id) == (["events", "raw"], AGAIN, ONE * 4)
+    assert from_then <= found.pruned["events"] <= found.pruned["raw"] <= dt.datetime.now(dt.UTC)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is open is told by Linux's /proc")
+def test_F7_a_note_is_synced_before_it_counts_and_its_folder_after(layout, calls):
+    publish(layout, record(ONE))
+    calls.clear()
+    partition.note_recheck(layout, record(ONE), AGAIN[0])
+    final = layout.parquet_dir(DAY).relative_to(layout.root)
+    part = layout.parquet_part(DAY).relative_to(layout.root)
+    assert calls == [f"fsync {part / SUCCESS}", f"replace {final / SUCCESS}", f"fsync {final}"]
+
+
+def test_F1_a_note_that_cannot_be_written_leaves_the_marker_as_it_was(layout, monkeypatch):
+    publish(layout, record(ONE))
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        partition.note_recheck(layout, record(ONE), AGAIN[0])
+    assert days.load_record(layout, DAY) == record(ONE)
+    assert list(layout.leftovers()) == []
+
+
+def test_what_was_noted_is_known_where_the_files_are_gone_and_not_from_a_torn_marker(layout):
+    publish(layout, record(ONE, rechecks=AGAIN))
+    (layout.parquet_dir(DAY) / f"events-{ONE}.parquet").unlink()
+    assert days.load_record(layout, DAY) is None
+    assert partition.rechecks(layout, DAY) == AGAIN
+    layout.parquet_marker(DAY).write_bytes(b"{torn")
+    assert partition.rechecks(layout, DAY) == []
+
+
+def test_the_files_of_a_damaged_load_stay_until_the_next_one_counts(layout):
+    files = [ParquetFile(name=f"events-{ONE}-{n}.parquet", rows=0, bytes=4, sha256="") for n in range(2)]
+    publish(layout, record(ONE, files=files))
+    (layout.parquet_dir(DAY) / files[0].name).write_bytes(b"row")
+    publish(layout, record(TWO))
+    assert {file.name for file in files} <= names(layout)
+    assert {path.name for path in partition.superseded(layout, DAY)} >= {file.name for file in files}
 
 
 def test_names_are_numbered_where_there_are_several():

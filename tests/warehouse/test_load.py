@@ -17,7 +17,7 @@ from loading import extracted, line, load, loaded, rejected, rows
 from projects import ROOT
 
 from pipeline.errors import DamagedError, LoadError, StorageError
-from pipeline.store import days, partition
+from pipeline.store import days, digests, partition
 from pipeline.warehouse import parquet
 from pipeline.warehouse.events import ROW, SCHEMA
 from pipeline.warehouse.rows import MOST_NAMES, OTHERS
@@ -46,9 +46,9 @@ def test_the_manifest_says_what_became_of_each_line(tmp_path):
     assert record.id not in (events.id, events.export.id)
     (file,) = record.files
     path = layout.parquet_dir(DAY) / file.name
-    assert (file.rows, file.bytes, file.sha256) == (5, path.stat().st_size, partition.digest(path))
+    assert (file.rows, file.bytes, file.sha256) == (5, *digests.sha256(path))
     assert record.rejected.lines == 2
-    assert record.rejected.sha256 == partition.digest(layout.rejected_dir(DAY) / record.rejected.name)
+    assert record.rejected.sha256 == digests.sha256(layout.rejected_dir(DAY) / record.rejected.name)[1]
     assert record.event_time.first == record.event_time.last == dt.datetime(2026, 1, 15, 9)
     assert record.server_upload_time.first == dt.datetime(2026, 1, 15, 9, 30)
     assert days.is_loaded(layout, DAY)
