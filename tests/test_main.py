@@ -339,7 +339,7 @@ def test_what_a_killed_run_left_of_a_complete_day_goes_with_the_next_run(project
     day = dt.date(2026, 1, 15)
     project.run_day(day)
     for path in project.layout.staged(day):
-        path.mkdir()
+        path.mkdir(parents=True)
         (path / "leftover").touch()
     assert project.pipeline("run", "--date", str(day)).returncode == 0
     assert not project.leftovers()

@@ -96,7 +96,8 @@ class Archive:
         with storage_errors(path):
             self._file: IO[bytes] = path.open("rb")
         try:
-            found = read_directory(self._file, settings.max_entries)
+            with storage_errors(path):
+                found = read_directory(self._file, settings.max_entries)
             self.members = sorted(
                 (_member(entry, start) for start, entry in found if not _is_ours_to_pass(entry)),
                 key=lambda member: (member.app, member.date, member.hour, member.part),

@@ -29,6 +29,7 @@ def read_directory(file: IO[bytes], max_entries: int) -> list[tuple[int, zipfile
 
     Raises:
         ArchiveError: It is damaged or hostile.
+        OSError: It cannot be read.
     """
     entries, start = _listed(file, max_entries)
     found = [(_place(file.fileno(), entry), entry) for entry in entries]
@@ -54,6 +55,8 @@ def _listed(file: IO[bytes], max_entries: int) -> tuple[list[zipfile.ZipInfo], i
     try:
         listed = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError, struct.error) as error:
+        if isinstance(error.__context__, OSError):  # to zipfile, a disk that does not read is no ZIP
+            raise error.__context__ from None
         raise ArchiveError(f"its directory is damaged ({printable(str(error))})") from None
     if len(listed) != entries:
         raise ArchiveError(f"its directory lists {len(listed)} files, its end record {entries}")
@@ -67,7 +70,7 @@ def _place(file: int, entry: zipfile.ZipInfo) -> int:
     name = printable(entry.orig_filename)
     try:
         head = LOCAL_HEADER.unpack(os.pread(file, LOCAL_HEADER.size, entry.header_offset))
-    except (struct.error, OSError):
+    except struct.error:
         raise ArchiveError(f"{name}: its local header is missing") from None
     local = os.pread(file, head[9], entry.header_offset + LOCAL_HEADER.size)
     encoding = "utf-8" if head[2] & 0x800 else "cp437"

@@ -1,5 +1,6 @@
 """The end of a ZIP, which says where its directory is: without it the file is cut, or something was added to it."""
 
+import errno
 import os
 import struct
 import zipfile
@@ -23,6 +24,7 @@ def read_end_record(file: int) -> tuple[int, int, int]:
 
     Raises:
         zipfile.BadZipFile: The file is cut, or something stands before, in or behind it.
+        OSError: It cannot be read: the disk's trouble, and not the ZIP's.
     """
     size = os.fstat(file).st_size
     place = size - _END_RECORD.size
@@ -43,7 +45,9 @@ def read_end_record(file: int) -> tuple[int, int, int]:
             ):
                 raise zipfile.BadZipFile("its ZIP64 end record is damaged")
             entries, length, start = end[7:]
-    except (struct.error, OSError, OverflowError):
+    except (struct.error, OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: no file has such a place
+            raise
         raise zipfile.BadZipFile("it does not end as a ZIP: it is cut, or something follows it") from None
     if start + length != place:
         raise zipfile.BadZipFile("its directory is not where its end record says: something was put before or into it")

@@ -22,7 +22,7 @@ def hold(path: Path) -> Iterator[None]:
         path: The lock's file: its first line says who holds it. It stays, and means nothing by itself.
 
     Raises:
-        StorageError: The lock's file cannot be opened.
+        StorageError: The lock's file cannot be opened or written.
     """
     with storage_errors(path):
         make_dirs(path.parent)
@@ -34,8 +34,9 @@ def hold(path: Path) -> Iterator[None]:
             with storage_errors(path):
                 fcntl.flock(file, fcntl.LOCK_EX)
         now = dt.datetime.now(dt.UTC)
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
+        with storage_errors(path):
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
         yield
     finally:
         os.close(file)

@@ -104,9 +104,17 @@ def remove(path: Path) -> None:
     """Removes a file or a directory; one that is missing is removed already."""
     with contextlib.suppress(FileNotFoundError):
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            _remove_tree(path)
         else:
             path.unlink()
+
+
+def _remove_tree(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        error.filename = str(path)  # it knows what is inside by its last name alone
+        raise
 
 
 def _close_to_others(path: Path) -> None:

@@ -12,7 +12,7 @@ from luigi.rpc import RPCError
 from luigi.task import MixinNaiveBulkComplete
 
 from pipeline import logs, settings
-from pipeline.errors import ConfigError, storage_errors
+from pipeline.errors import ConfigError, TransientError, storage_errors
 from pipeline.progress import Report
 from pipeline.redaction import redact
 from pipeline.store import locks
@@ -55,6 +55,9 @@ class DailyTask(MixinNaiveBulkComplete, luigi.Task):
 
     date: dt.date = UploadDayParameter(description="the upload day, UTC: YYYY-MM-DD")
 
+    unknown: Exception | None = None
+    """Why nobody knows whether it is done."""
+
     @property
     def priority(self) -> int:  # type: ignore[override]
         """The oldest day first: Luigi runs the days of a range in random order otherwise; it must be positive."""
@@ -74,7 +77,11 @@ class DailyTask(MixinNaiveBulkComplete, luigi.Task):
         raise NotImplementedError
 
     def complete(self) -> bool:  # noqa: D102 - Luigi's
-        return self.is_done()
+        try:
+            return self.is_done()
+        except Exception as error:
+            self.unknown = error
+            raise
 
     def run(self) -> None:
         """Does the stage under the day's lock; one that another process has done meanwhile is left as it is."""
@@ -123,13 +130,30 @@ def _say(task: luigi.Task, error: BaseException) -> None:
 
 def _say_unplanned(task: luigi.Task) -> None:
     """Says why a task's `complete()` failed: Luigi tells its listeners no more than that something is missing."""
+    error = getattr(task, "unknown", None) or _failure(task)
+    if error is not None:
+        _say(task, error)
+
+
+def _failure(task: luigi.Task) -> Exception | None:
+    """Returns what the `complete()` of a task fails with that is none of ours: a range's, which asks its days."""
     try:
         task.complete()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is to be said
-        _say(task, error)
+        return error
+    return None
+
+
+def _say_killed(task: luigi.Task, said: str) -> None:
+    """Says that a worker's process is gone: Luigi itself fails the task without a word to its listeners."""
+    status = said.rpartition(" ")[2]  # of a process that a signal ended: below zero
+    how = f"was killed by signal {status[1:]}" if status.startswith("-") else f"ended with status {status}"
+    todo = "If the machine has too little memory, lower PIPELINE_THREADS. Run it again: what is whole is kept."
+    _say(task, TransientError(f"the worker {how}", todo))
 
 
 _listen: Callable[..., Any] = luigi.Task.event_handler
 _listen(luigi.Event.FAILURE)(_say)
 _listen(luigi.Event.BROKEN_TASK)(_say)
+_listen(luigi.Event.PROCESS_FAILURE)(_say_killed)
 _listen(luigi.Event.DEPENDENCY_MISSING)(_say_unplanned)

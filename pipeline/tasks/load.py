@@ -27,7 +27,7 @@ class LoadEvents(DailyTask):
         return luigi.LocalTarget(self.layout.parquet_marker(self.date))
 
     def is_done(self) -> bool:  # noqa: D102 - as DailyTask says
-        refresh.at_exit()  # also where nothing is to do: a run before this one may have been killed
+        refresh.at_exit(self.date)  # also where nothing is to do: a run before this one may have been killed
         return days.is_loaded(self.layout, self.date)
 
     def work(self, report: Report) -> str:  # noqa: D102 - as DailyTask says

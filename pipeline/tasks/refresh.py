@@ -1,6 +1,7 @@
 """The warehouse file, brought up to date once at the end of a run, whoever ran it."""
 
 import atexit
+import datetime as dt
 import multiprocessing
 import os
 import sys
@@ -9,6 +10,7 @@ from loguru import logger
 
 from pipeline import logs, settings
 from pipeline.errors import PipelineError
+from pipeline.tasks import leftovers
 from pipeline.warehouse import catalog
 
 TASK_FAILED = 30
@@ -30,10 +32,15 @@ def now() -> bool:
     return True
 
 
-def at_exit() -> None:
-    """Makes this process refresh it when it ends: `luigi` itself has no end of a run to hang it on."""
+def at_exit(date: dt.date) -> None:
+    """Makes this process refresh it when it ends: `luigi` itself has no end of a run to hang it on.
+
+    Args:
+        date: A day that it asked for: what is left over of it goes then, too.
+    """
     if multiprocessing.parent_process() is None:
         not_at_exit()
+        _asked.add(date)
         atexit.register(_last)
 
 
@@ -42,7 +49,13 @@ def not_at_exit() -> None:
     atexit.unregister(_last)
 
 
+_asked: set[dt.date] = set()
+
+
 def _last() -> None:
-    if not now():
+    refreshed = now()
+    for date in sorted(_asked):
+        leftovers.clear(date)
+    if not refreshed:
         sys.stdout.flush()
         os._exit(TASK_FAILED)  # nothing else changes the exit status that late

@@ -8,11 +8,9 @@ from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
 from pipeline import logs, settings
-from pipeline.errors import StorageError, storage_errors
-from pipeline.store import days, locks, partition
+from pipeline.store import days, partition
 from pipeline.store.paths import Layout
-from pipeline.store.publish import remove
-from pipeline.tasks import refresh
+from pipeline.tasks import leftovers, refresh
 from pipeline.tasks.daily import DailyTask
 from pipeline.tasks.refresh import TASK_FAILED
 from pipeline.text import count, size
@@ -60,6 +58,8 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
         chunk = todo[start : start + _CHUNK]
         status = max(status, _luigi(last_task, chunk[0], chunk[-1]))
     missing = [day for day in todo if not last_task(date=day).complete()]
+    for day in sorted(set(todo) - set(missing)):
+        leftovers.clear(day)  # of a run before this one, in a stage that was done already
     refreshed = refresh.now()
     _summarize(asked, missing, unchanged=not todo)
     return status or (NOTHING_RUN if missing else 0 if refreshed else TASK_FAILED)
@@ -80,17 +80,7 @@ def _clear_leftovers(done: set[dt.date]) -> None:
     if any(replaced.values()) and not refresh.now():
         replaced = {}
     for day in sorted(done):
-        if any(path.exists() for path in layout.staged(day)) or replaced.get(day):
-            _clear(layout, day, replaced.get(day, []))
-
-
-def _clear(layout: Layout, day: dt.date, replaced: list[Path]) -> None:
-    try:
-        with locks.hold(layout.lock(day)), storage_errors(layout.root):
-            for path in (*layout.staged(day), *replaced):
-                remove(path)
-    except StorageError as error:
-        logger.warning("{}: its leftovers stay. {}", day, error)
+        leftovers.clear(day, replaced.get(day, []))
 
 
 def _luigi(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:

@@ -1,5 +1,7 @@
 """Locks between processes: one works, the other waits and says for whom; the dead hold nothing."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -103,3 +105,15 @@ def test_a_lock_that_cannot_be_opened_is_told_with_its_path(tmp_path):
     (tmp_path / "lock").mkdir()
     with pytest.raises(StorageError, match="lock: Is a directory"), locks.hold(tmp_path / "lock"):
         raise AssertionError
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "pwrite"])
+def test_F1_a_full_disk_is_told_with_the_locks_path_and_the_lock_is_let_go(tmp_path, monkeypatch, call):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(StorageError, match=f"{tmp_path}/lock: No space left"), locks.hold(tmp_path / "lock"):
+            pass
+    assert locks.holder(tmp_path / "lock") is None

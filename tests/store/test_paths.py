@@ -39,7 +39,19 @@ def test_leftovers_are_what_is_staged_and_nothing_else(tmp_path):
     staged = [layout.raw_part(DAY), layout.windows_dir(DAY), layout.events_part(DAY)]
     for path in staged:
         write(path / "x", b"")
-    assert set(layout.leftovers()) == set(staged)
+    recheck = layout.recheck(DAY)
+    write(recheck.windows_dir(DAY) / "x", b"")
+    assert set(layout.leftovers()) == {*staged, recheck.root}
+
+
+def test_a_recheck_is_staged_hidden_below_the_data_and_no_day_of_it(tmp_path):
+    layout = Layout(tmp_path)
+    recheck = layout.recheck(DAY)
+    assert recheck.raw_zip(DAY) == tmp_path / ".recheck" / "2026-01-15" / "raw" / "2026-01-15.zip"
+    write(recheck.raw_zip(DAY), b"")
+    write(recheck.events_marker(DAY), b"")
+    assert layout.dates() == []
+    assert not any(place.is_relative_to(recheck.root) for place in layout.staged(DAY))
 
 
 def test_the_locks_that_were_ever_taken_are_listed(tmp_path):

@@ -240,6 +240,17 @@ def test_remove_takes_files_directories_and_links_but_not_what_they_point_to(tmp
     assert names(kept) == ["_SUCCESS", "events.json"]
 
 
+def test_F1_what_cannot_be_removed_is_named_with_its_whole_path(tmp_path, monkeypatch):
+    def full(name, **_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    folder = directory(tmp_path / "d", b"")
+    monkeypatch.setattr(os, "unlink", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        remove(folder)
+    assert error.value.filename == str(folder)
+
+
 @LINUX
 def test_this_system_can_exchange_two_names(tmp_path):
     assert hasattr(ctypes.CDLL(None), "renameat2")

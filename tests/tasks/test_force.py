@@ -2,11 +2,13 @@
 
 import datetime as dt
 
+import duckdb
 import pytest
 from processes import LUIGI, PIPELINE, background, luigid, wait_for
 from projects import ROOT
 
-from pipeline.store import days
+from pipeline.store import days, partition
+from pipeline.tasks import DownloadExport, ExtractEvents
 
 DAY = dt.date(2026, 1, 15)
 FAILS = {
@@ -123,4 +125,59 @@ def test_a_force_during_a_run_waits_and_the_run_says_what_happened(project):
     assert f"{DAY} is in use by process {first.pid}" in said[1]
     assert days.is_loaded(project.layout, DAY)
     assert days.redo_asked(project.layout, DAY) is None
+    assert not project.leftovers()
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "asked anew"])
+def test_K6_a_token_that_was_answered_by_a_run_that_was_killed_is_cleared_by_the_next(project, answered):
+    sandbox = project.sandbox(events_per_hour=1)
+    days.ask_redo(project.layout, DAY)
+    token = project.layout.redo(DAY).read_bytes()
+    project.run_day(DAY)
+    project.layout.redo(DAY).write_bytes(token if answered else b"another\n")
+    before, requests = stands(project), len(sandbox.requests)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert not project.layout.redo(DAY).exists()
+    assert (stands(project) == before, len(sandbox.requests) == requests) == (answered, answered)
+
+
+def test_K21_a_force_after_one_that_was_killed_before_its_refresh_leaves_the_warehouse_readable(project, monkeypatch):
+    project.sandbox(events_per_hour=1)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    seen = []
+
+    def publish(layout, record, part):
+        published(layout, record, part)
+        seen.append(duckdb.connect(str(layout.warehouse()), read_only=True).execute("FROM events").fetchall())
+
+    for _ in range(2):  # in this process there is no refresh at the end: as if it were killed before it
+        days.ask_redo(project.layout, DAY)
+        project.run_day(DAY)
+    published = partition.publish_partition
+    monkeypatch.setattr(partition, "publish_partition", publish)
+    days.ask_redo(project.layout, DAY)
+    project.run_day(DAY)
+    assert seen[0]
+
+
+@pytest.mark.parametrize("luigi", [False, True], ids=["make run", "luigi"])
+def test_K6_what_a_force_left_that_was_killed_is_cleared_by_the_run_that_makes_the_day_whole(project, luigi):
+    project.sandbox(events_per_hour=1)
+    project.run_day(DAY)
+    days.ask_redo(project.layout, DAY)
+    for task in (DownloadExport, ExtractEvents):  # killed while it removed the events that it had replaced
+        project.run(task(date=DAY))
+    project.layout.events_part(DAY).mkdir()
+    project.layout.redo_part(DAY).touch()
+    assert project.command(*again(2 if luigi else 1), PYTHONPATH=str(ROOT)).returncode == 0
+    assert days.is_loaded(project.layout, DAY)
+    assert not project.leftovers()
+
+
+def test_F19_luigi_clears_what_is_left_of_a_day_that_it_finds_complete(project):
+    project.sandbox(events_per_hour=1)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    for path in project.layout.staged(DAY):
+        path.mkdir(parents=True)
+    assert project.command(*again(2), PYTHONPATH=str(ROOT)).returncode == 0
     assert not project.leftovers()

@@ -76,3 +76,11 @@ def test_a_refresh_that_fails_is_a_failure_of_luigi_too(project):
     done = project.command(*LUIGI, "LoadEvents", "--date", str(DAY), PYTHONPATH=str(ROOT))
     assert done.returncode == 30
     assert "was not refreshed" in done.stderr
+
+
+def test_F19_what_a_run_left_that_was_killed_once_the_warehouse_was_in_place_is_cleared_by_the_next(project):
+    project.sandbox(events_per_hour=1)
+    project.pipeline("run", "--date", str(DAY))
+    project.layout.warehouse_part().mkdir()
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert not project.leftovers()
