@@ -2,11 +2,11 @@
 
 import contextlib
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from isal import isal_zlib
 from loguru import logger
 
 from pipeline import __version__
@@ -141,12 +141,11 @@ def _from_folder(date: dt.date, folder: Path, settings: Settings) -> tuple[list[
 
 
 def _verified(path: Path, app: int, hour: int, part: int, settings: Settings) -> Source:
-    size, crc = path.stat().st_size, 0
+    size, digest = path.stat().st_size, hashlib.sha256()
 
     def passing() -> Iterator[bytes]:
-        nonlocal crc
         for piece in _pieces(path):
-            crc = isal_zlib.crc32(piece, crc)
+            digest.update(piece)
             yield piece
 
     try:
@@ -154,16 +153,19 @@ def _verified(path: Path, app: int, hour: int, part: int, settings: Settings) ->
             pass
     except ArchiveError as error:
         raise _refused(path.parent, error) from None
-    return Source(f"{app}/{path.name}", app, hour, part, size, lambda: _unchanged(path, crc))
+    return Source(f"{app}/{path.name}", app, hour, part, size, lambda: _unchanged(path, digest.digest()))
 
 
-def _unchanged(path: Path, crc: int) -> Iterator[bytes]:
-    """Yields a verified file's bytes, and checks at the end that they are still the same."""
-    seen = 0
+def _unchanged(path: Path, sha256: bytes) -> Iterator[bytes]:
+    """Yields a verified file's bytes, and checks at the end that they are still the same.
+
+    A CRC would not tell: a gzip of stored blocks ends with its own, and so has the same whatever it holds.
+    """
+    seen = hashlib.sha256()
     for piece in _pieces(path):
-        seen = isal_zlib.crc32(piece, seen)
+        seen.update(piece)
         yield piece
-    if seen != crc:
+    if seen.digest() != sha256:
         raise ArchiveError(f"{path}: it changed while it was imported", "Import it again once it is whole.")
 
 
