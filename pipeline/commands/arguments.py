@@ -8,8 +8,11 @@ import click
 
 from pipeline import settings
 from pipeline.errors import ConfigError
-from pipeline.export.download import refuse_unsettled
+from pipeline.export.settled import refuse_unsettled
 from pipeline.tasks.daily import parse_day
+
+FOUND = 1
+"""The shell's status where a command looked, and something is wrong."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -90,6 +90,15 @@ def retry_after(value: str | None, now: dt.datetime) -> float | None:
         return None
 
 
+def served_at(value: str | None) -> dt.datetime | None:
+    """Returns the time of a `Date` header in UTC; None where there is none, or none that can be read."""
+    try:
+        said = email.utils.parsedate_to_datetime(value or "")
+        return (said if said.tzinfo else said.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 def error_of(status: int, headers: Mapping[str, str], body: bytes, host: str) -> PipelineError:  # noqa: PLR0911 - a table in words
     """Turns an answer that is no export into the error that says what to do about it.
 

@@ -6,7 +6,6 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import requests
 import urllib3
@@ -15,28 +14,30 @@ from requests.auth import HTTPBasicAuth
 from pipeline import PROJECT, __version__
 from pipeline.errors import RequestError, TooLargeError, TransientError, storage_errors
 from pipeline.export import answers, faults
+from pipeline.export.body import PIECE, Body, late, silent
 from pipeline.export.connections import Connections, session
+from pipeline.export.settled import refuse_unserved
 from pipeline.export.windows import Window
 from pipeline.redaction import redact
 from pipeline.settings import Credentials, Settings
 from pipeline.text import printable
 
-PIECE = 1 << 20
-"""Bytes that are read from the network, and written to the disk, at a time."""
-
 USER_AGENT = f"{PROJECT}/{__version__}"
 
-_BODY = 64 << 10  # of an answer that is no export, its beginning is enough
 _HEAD = 120  # bytes that are shown of a body that should be a ZIP
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a window's request brought: 200 with so many bytes of ZIP, or 404 with none; times UTC and seconds."""
+    """What a window's request brought: 200 with so many bytes of ZIP, or 404 with none; times UTC and seconds.
+
+    `served_at` is the server's own clock when it began to answer; None where it did not say.
+    """
 
     status: int
     bytes: int
     requested_at: dt.datetime
+    served_at: dt.datetime | None
     seconds: float
 
 
@@ -75,6 +76,7 @@ class Client:
             TransientError: It may work the next time.
             TooLargeError: The window is more than one answer can hold.
             CredentialsError: The key or the secret was refused.
+            NotReadyError: By the server's clock, the day is not settled.
             RequestError: Any other answer.
             ConfigError: The connection cannot be trusted.
             StorageError: The file cannot be written.
@@ -90,23 +92,26 @@ class Client:
                 connections.cut_after(seconds),
                 self._ask(http, connections, window.query(date), seconds) as response,
             ):
-                size = self._take(response, connections, part, received)
+                served_at = answers.served_at(response.headers.get("Date"))
+                refuse_unserved(date, self._settings, served_at)
+                body = Body(response, connections, self._settings, self._patience(seconds))
+                size = self._take(response, body, part, received)
         except (OSError, urllib3.exceptions.HTTPError) as error:
             if self._closed:
                 raise _stopped() from None
             if connections.is_cut:
-                raise _late() from None
+                raise late() from None
             raise faults.error_of(error, self._settings) from None
         finally:
             self._open.discard(connections)
             connections.cut()
-        return Answer(200 if size else 404, size, now, round(time.monotonic() - started, 3))
+        return Answer(200 if size else 404, size, now, served_at, round(time.monotonic() - started, 3))
 
     def _ask(
         self, http: requests.Session, connections: Connections, query: dict[str, str], seconds: float
     ) -> requests.Response:
         """Sends the request and waits for the answer's head, not longer than the first byte may take."""
-        patience = min(self._settings.first_byte_timeout, seconds)
+        patience = self._patience(seconds)
         connect = min(self._settings.connect_timeout, seconds)
         try:
             with connections.cut_after(connect + patience):
@@ -128,14 +133,15 @@ class Client:
             raise self._never_began(patience)
         return response
 
-    def _never_began(self, patience: float) -> TransientError:
-        return _stopped() if self._closed else _silent(self._settings, patience)
+    def _patience(self, seconds: float) -> float:
+        """Returns how long the first byte may take."""
+        return min(self._settings.first_byte_timeout, seconds)
 
-    def _take(
-        self, response: requests.Response, connections: Connections, part: Path, received: Callable[[int], None]
-    ) -> int:
+    def _never_began(self, patience: float) -> TransientError:
+        return _stopped() if self._closed else silent(self._settings, patience)
+
+    def _take(self, response: requests.Response, body: Body, part: Path, received: Callable[[int], None]) -> int:
         """Writes the ZIP of an answer to disk; returns its bytes, 0 where Amplitude has no data."""
-        body = _Body(response, connections, self._settings)
         if response.status_code != 200:  # noqa: PLR2004
             said = body.beginning()
             if response.status_code == 404 and answers.is_no_data(said, response.headers.get("Content-Type", "")):  # noqa: PLR2004
@@ -181,70 +187,6 @@ class Client:
                 "If it is honest, raise AMP_MAX_WINDOW_BYTES.",
                 status=413,
             )
-
-
-class _Body:
-    """An answer's body in pieces, with a minimum speed that is looked at after each: a read's timeout knows none."""
-
-    def __init__(self, response: requests.Response, connections: Connections, settings: Settings) -> None:
-        self._response = response
-        self._connections = connections
-        self._settings = settings
-        self._since = time.monotonic()
-        self._bytes = 0
-
-    def first(self) -> bytes:
-        """Waits for the first piece as long as for the head, which may come before Amplitude builds the ZIP."""
-        try:
-            piece = self._next()
-        except urllib3.exceptions.ReadTimeoutError:
-            raise _silent(self._settings, self._settings.first_byte_timeout) from None
-        self._connections.set_timeout(self._settings.read_timeout)
-        self._since = time.monotonic()
-        return piece
-
-    def read(self) -> bytes:
-        """Returns the next piece; nothing at the end."""
-        piece = self._next()
-        now = time.monotonic()
-        self._bytes += len(piece)
-        spent = now - self._since
-        if spent >= self._settings.read_timeout:
-            if self._bytes < self._settings.min_speed * spent:
-                raise TransientError(
-                    f"the answer came at {self._bytes / spent:.0f} bytes a second, slower than AMP_MIN_SPEED"
-                )
-            self._since, self._bytes = now, 0
-        return piece
-
-    def beginning(self) -> bytes:
-        """Returns the beginning of a body that is no export."""
-        body = b""
-        self._connections.set_timeout(self._settings.read_timeout)
-        try:
-            while len(body) < _BODY and (piece := self.read()):
-                body += piece
-        except (urllib3.exceptions.HTTPError, TransientError):
-            # What the status says holds without the rest of the words; but for 404, which only they explain.
-            if self._response.status_code == 404:  # noqa: PLR2004
-                raise
-        return body[:_BODY]
-
-    def _next(self) -> bytes:
-        # read1: what has come, at most a piece; read() would wait for a whole piece on a slow line.
-        raw: Any = self._response.raw
-        piece: bytes = raw.read1(PIECE, decode_content=False)
-        if not piece and self._connections.is_cut:
-            raise _late()
-        return piece
-
-
-def _silent(settings: Settings, patience: float) -> TransientError:
-    return TransientError(f"no answer of {settings.host} in {patience:g} s")
-
-
-def _late() -> TransientError:
-    return TransientError("the answer did not end within AMP_DEADLINE")
 
 
 def _stopped() -> TransientError:

@@ -7,18 +7,19 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from pipeline import __version__, threads
-from pipeline.errors import ConfigError, CredentialsError, NotReadyError, StorageError
+from pipeline.errors import ConfigError, CredentialsError, StorageError
 from pipeline.export import windows
 from pipeline.export.admission import Admission
 from pipeline.export.archive import Archive
 from pipeline.export.client import Client
 from pipeline.export.merge import Source, publish_day
+from pipeline.export.settled import refuse_unsettled
 from pipeline.export.staging import Staging
 from pipeline.export.tries import Tries
 from pipeline.export.windows import Window
 from pipeline.progress import Progress, Report
-from pipeline.settings import Settings, load_credentials
-from pipeline.store import days, locks, records
+from pipeline.settings import Credentials, Settings, load_credentials
+from pipeline.store import days, locks, records, room
 from pipeline.store.paths import Layout
 from pipeline.store.records import EMPTY, EXPORTED, ExportRecord, Hour
 
@@ -29,75 +30,73 @@ _ALMOST = 0.99  # what a guess may say at the most
 _admission = Admission()
 
 
-def settles_at(date: dt.date, settings: Settings) -> dt.datetime:
-    """Returns the moment, in UTC, from which no event can enter a day any more.
-
-    Amplitude's example makes hour H exportable from H+3h, so hour 23 from 02:00; an hour of margin is ours.
-    """
-    midnight = dt.datetime.combine(date + dt.timedelta(days=1), dt.time(), dt.UTC)
-    return midnight + dt.timedelta(hours=settings.settle_hours)
-
-
-def refuse_unsettled(date: dt.date, settings: Settings) -> None:
-    """Refuses a day that events may still enter.
-
-    Raises:
-        NotReadyError: The day is not settled.
-    """
-    from_then = settles_at(date, settings)
-    if dt.datetime.now(dt.UTC) < from_then:
-        raise NotReadyError(
-            f"{date} is not settled: events may enter it until {from_then:%Y-%m-%d %H:%M} UTC",
-            f"Run it again from {from_then:%Y-%m-%d %H:%M} UTC on.",
-        )
-
-
-def fetch_day(date: dt.date, settings: Settings, report: Report) -> ExportRecord:
+def fetch_day(
+    date: dt.date,
+    settings: Settings,
+    report: Report,
+    *,
+    into: Layout | None = None,
+    since: dt.datetime | None = None,
+) -> ExportRecord:
     """Fetches a day's 24 upload hours and publishes them as one verified ZIP.
 
     Args:
         date: The upload day, UTC.
-        settings: How to ask, and where to store.
+        settings: How to ask, and where the data lies.
         report: Told how far it is.
+        into: Where the ZIP goes, and its windows until then; the data folder's own place unless given. The lock of the
+            API, the project, and the size of the windows are the data folder's in any case.
+        since: Windows of an earlier run that were asked for before are fetched anew; None takes any.
 
     Returns:
         The record that the ZIP begins with.
 
     Raises:
-        NotReadyError: The day is not settled.
+        NotReadyError: The day is not settled, by this machine's clock or by the server's.
         ConfigError: Credentials are missing, or the data folder is another project's.
+        StorageError: The disk is too small for it by what is known, or refused.
         PipelineError: It could not be fetched; verified windows stay for the next run.
     """
     refuse_unsettled(date, settings)
     credentials = load_credentials()
     layout = Layout(settings.data_dir)
+    into = into or layout
     redo = days.redo_asked(layout, date)
     project = days.project(layout, date)
     _refuse_other_host(project, settings)
-    staging = Staging(layout, settings, date, redo=redo, project=project, key=credentials.fingerprint)
+    key = credentials.fingerprint
+    staging = Staging(layout, settings, date, redo=redo, project=project, key=key, into=into, since=since)
     # One process at a time asks the API: together, cron and a backfill stay inside the project's allowance.
     with locks.hold(layout.lock("api")):
         staging.resume()
         if staging.missing():
-            alone = not _admission.is_known(settings, credentials)
-            client = Client(settings, credentials)
-            try:
-                near = _near(layout, date)
-                fetch = _Fetch(client, settings, staging, date, report, expected=near[0][0] if near else 0)
-                fetch.run(windows.largest_size(near, settings.window_bytes), alone=alone)
-            except CredentialsError:
-                _admission.refuse(settings, credentials)
-                raise
-            finally:
-                client.close()
-            _admission.accept(settings, credentials)
+            room.refuse_small_disk(layout, date, into)
+            _ask(layout, settings, credentials, staging, date, report)
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path, settings)) for path in staging.zips()]
         sources = [Source.of(archive, member) for archive in archives for member in archive.members]
         filled = {source.hour for source in sources}
-        record = publish_day(layout, settings, _record(date, settings, redo, staging, filled), sources)
+        record = publish_day(into, settings, _record(date, settings, redo, staging, filled), sources)
     staging.clear()
     return record
+
+
+def _ask(
+    layout: Layout, settings: Settings, credentials: Credentials, staging: Staging, date: dt.date, report: Report
+) -> None:
+    """Fetches the windows that are missing; the first of a run goes alone, to learn whether the keys are taken."""
+    alone = not _admission.is_known(settings, credentials)
+    client = Client(settings, credentials)
+    try:
+        near = _near(layout, date)
+        fetch = _Fetch(client, settings, staging, date, report, expected=near[0][0] if near else 0)
+        fetch.run(windows.largest_size(near, settings.window_bytes), alone=alone)
+    except CredentialsError:
+        _admission.refuse(settings, credentials)
+        raise
+    finally:
+        client.close()
+    _admission.accept(settings, credentials)
 
 
 class _Fetch:

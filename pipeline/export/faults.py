@@ -1,5 +1,6 @@
 """What a failed connection means: the library's exception to an error that says what to do."""
 
+import datetime as dt
 import errno
 import http.client
 import ssl
@@ -67,10 +68,12 @@ def _trust(causes: list[BaseException], host: str) -> ConfigError | None:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = printable(cause.verify_message or str(cause))
-            clock = " Is this machine's clock right?" if "expired" in reason or "not yet valid" in reason else ""
+            is_dated = "expired" in reason or "not yet valid" in reason
+            clock = f", and this machine's clock says {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC" if is_dated else ""
+            look = " If that is not the time, set the clock (timedatectl shows it)." if is_dated else ""
             return ConfigError(
-                f"the certificate of {host} is not to be trusted ({reason})",
-                f"Nothing was sent.{clock} Behind a company's proxy, name its CA file in REQUESTS_CA_BUNDLE.",
+                f"the certificate of {host} is not to be trusted ({reason}){clock}",
+                f"Nothing was sent.{look} Behind a company's proxy, name its CA file in REQUESTS_CA_BUNDLE.",
             )
         if isinstance(cause, ssl.SSLError) and any(word in str(cause.reason) for word in _NO_COMMON_TLS):
             return ConfigError(

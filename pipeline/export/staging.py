@@ -1,5 +1,6 @@
 """A day's windows on their way: each answer is kept, with its ZIP, until the day is published."""
 
+import contextlib
 import datetime as dt
 from pathlib import Path
 
@@ -25,11 +26,47 @@ class _Staged(msgspec.Struct, kw_only=True, frozen=True):
     window: records.FetchedWindow
 
 
+def hours_kept(layout: Layout, date: dt.date) -> frozenset[int]:
+    """Returns the hours of a day that an earlier run fetched and kept; whether they still hold, a run finds out.
+
+    Args:
+        layout: Where the day is staged.
+        date: The upload day, UTC.
+    """
+    kept: set[int] = set()
+    for path in sorted(layout.windows_dir(date).glob("*.json")):
+        with contextlib.suppress(msgspec.DecodeError, OSError):
+            answer = msgspec.json.decode(path.read_bytes(), type=_Staged).window
+            if answer.status in (200, 404):
+                kept.update(range(answer.first, answer.last + 1))
+    return frozenset(kept)
+
+
 class Staging:
-    """The windows of one day, in a hidden folder beside its final ZIP."""
+    """The windows of one day, in a hidden folder beside its final ZIP.
+
+    Args:
+        layout: Where the data lies, and a refused window is put aside.
+        settings: Whom is asked; the archive's limits.
+        date: The upload day, UTC.
+        redo: The token that the day's ZIP will answer.
+        project: Whose events they must be.
+        key: Tells the credentials from others.
+        into: Where the ZIP will be published; `layout` unless given.
+        since: Windows that were asked for before are fetched anew; None takes any.
+    """
 
     def __init__(
-        self, layout: Layout, settings: Settings, date: dt.date, *, redo: str | None, project: days.Project, key: str
+        self,
+        layout: Layout,
+        settings: Settings,
+        date: dt.date,
+        *,
+        redo: str | None,
+        project: days.Project,
+        key: str,
+        into: Layout | None = None,
+        since: dt.datetime | None = None,
     ) -> None:
         self._layout = layout
         self._settings = settings
@@ -37,7 +74,8 @@ class Staging:
         self._redo = redo
         self._project = project
         self._key = key
-        self._folder = layout.windows_dir(date)
+        self._since = since
+        self._folder = (into or layout).windows_dir(date)
         self._app: int | None = None
         self._answered: dict[windows.Window, records.FetchedWindow] = {}
 
@@ -148,3 +186,5 @@ class Staging:
             path.stem,
         ):
             raise ArchiveError("it answers another request")
+        if self._since and staged.window.requested_at < self._since:
+            raise ArchiveError(f"it was asked for on {staged.window.requested_at:%Y-%m-%d}")

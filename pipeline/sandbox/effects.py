@@ -153,6 +153,7 @@ _EFFECTS: dict[str, Callable[[Fault, Answer], Answer]] = {
     "big": _big,
     "rebuild": lambda _, answer: answer,  # the archive itself is made differently: see api.py
     "drop": lambda _, __: Answer(0),
+    "date": lambda fault, answer: replace(answer, headers=(*answer.headers, ("Date", str(fault.value)))),
 }
 
 

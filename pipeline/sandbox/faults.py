@@ -45,6 +45,7 @@ KINDS = {
     "big": _Kind(None, "whole", ("declare",)),
     "rebuild": _Kind(""),
     "drop": _Kind(""),
+    "date": _Kind("Thu, 01 Jan 1970 00:00:00 GMT", "text"),
 }
 _FORMS = {  # of a number: how it is called, the lowest and the highest
     "fraction": ("a number from 0 to 1", 0, 1),

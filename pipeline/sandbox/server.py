@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Self
 
 from pipeline.sandbox import answer as answers
@@ -36,7 +37,8 @@ class Sandbox:
         faults: What goes wrong, see `pipeline.sandbox.faults`.
         port: 0 for a free one.
         ssl_context: Makes it https.
-        now: The time in UTC: later hours are refused, and generated hours are empty until 3 h after their start.
+        now: The time in UTC, which each answer says in its Date: later hours are refused, and generated hours are
+            empty until 3 h after their start.
 
     Attributes:
         url: Where it listens, without a slash at the end.
@@ -60,6 +62,7 @@ class Sandbox:
         self.faults: list[Fault | str] = [Fault.parse(each) if isinstance(each, str) else each for each in faults]
         self.requests: list[Request] = []
         self._plan = Plan()
+        self._now = now
         self._api = Api(key, secret, exports, events_per_hour, now)
         self._listener = Listener(self._respond, port, ssl_context)
         self.url = f"{'https' if ssl_context else 'http'}://127.0.0.1:{self._listener.server_address[1]}"
@@ -94,7 +97,13 @@ class Sandbox:
         answer = self._api.answer(request.start, request.end, request.authorization, rebuild=rebuild)
         for fault in faults:
             answer = effects.apply(fault, answer)
-        return answer
+        return self._dated(answer)
+
+    def _dated(self, answer: Answer) -> Answer:
+        """The answer with the Date that every server sends, unless a fault gave it another."""
+        if any(name == "Date" for name, _ in answer.headers):
+            return answer
+        return replace(answer, headers=(("Date", format_datetime(self._now(), usegmt=True)), *answer.headers))
 
     def _listing(self) -> Answer:
         """The requests as JSON, for other processes; without the credentials."""

@@ -10,6 +10,9 @@ from pipeline.errors import storage_errors
 SUCCESS = "_SUCCESS"
 """The marker of a published directory: its manifest, written last."""
 
+_RECHECK = ".recheck"
+"""The folder of the days that are asked for again, each staged in a layout of its own."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -70,10 +73,17 @@ class Layout:
         return self.root / ".warehouse.tmp"
 
     def staged(self, date: dt.date) -> list[Path]:
-        """Returns every place where something of a day is staged."""
+        """Returns every place where something of a day is staged on its way to its final place."""
         part = self.events_part(date)
         windows, parquet = self.windows_dir(date), self.parquet_part(date)
-        return [self.raw_part(date), windows, part, part.with_suffix(".old.tmp"), parquet]
+        return [self.raw_part(date), windows, part, part.with_suffix(".old.tmp"), parquet, self.redo_part(date)]
+
+    def recheck(self, date: dt.date) -> "Layout":
+        """Returns the layout in which a day is staged that is asked for again, to be compared with what is stored.
+
+        What a recheck leaves that failed is for the next one of the day; a run of the day leaves it there.
+        """
+        return Layout(self.root / _RECHECK / str(date))
 
     def lock(self, name: dt.date | str) -> Path:
         """Returns the lock of a day, or of something else by name."""
@@ -88,6 +98,10 @@ class Layout:
     def redo(self, date: dt.date) -> Path:
         """Returns the token that asks for a day to be done again."""
         return self.root / ".redo" / str(date)
+
+    def redo_part(self, date: dt.date) -> Path:
+        """Returns where the token is staged, beside its place."""
+        return self.root / ".redo" / f".{date}.part"
 
     def quarantine(self, date: dt.date) -> Path:
         """Returns where refused archives of a day are kept."""
@@ -104,9 +118,10 @@ class Layout:
 
     def leftovers(self) -> Iterator[Path]:
         """Yields what unfinished runs left beside the published data."""
-        for folder in ("raw", "events", "parquet"):
+        for folder in ("raw", "events", "parquet", ".redo"):
             for pattern in (".*.part", ".*.tmp", ".*.windows"):
                 yield from sorted((self.root / folder).glob(pattern))
+        yield from sorted((self.root / _RECHECK).glob("*"))
         if self.warehouse_part().exists():
             yield self.warehouse_part()
 

@@ -64,27 +64,6 @@ def test_N5_to_N10_H11_to_H26_once_it_is_nothing_but_a_try(project, spec, kind, 
     assert_whole(project)
 
 
-def test_N7_once_an_answer_has_begun_the_read_timeout_holds(project):
-    project.sandbox(faults=["stall:0.4"])
-    project.set(AMP_READ_TIMEOUT=0.3, AMP_FIRST_BYTE_TIMEOUT=60, AMP_TRIES=1)
-    assert "loopback sent nothing for 0.3 s" in failure(project, TransientError)
-
-
-def test_N10_it_waits_while_amplitude_builds_the_zip(project):
-    sandbox = project.sandbox(faults=["wait:0.8"])
-    project.set(AMP_READ_TIMEOUT=0.5, AMP_CONNECT_TIMEOUT=0.2, AMP_FIRST_BYTE_TIMEOUT=5)
-    fetch(project)
-    assert len(sandbox.requests) == 4
-    assert_whole(project)
-
-
-def test_N10_it_waits_also_where_the_head_comes_before_the_zip(project):
-    sandbox = project.sandbox(faults=["stall:0,times=1"])
-    project.set(AMP_READ_TIMEOUT=0.1, AMP_FIRST_BYTE_TIMEOUT=0.7, AMP_CONNECT_TIMEOUT=0.2, AMP_TRIES=1)
-    assert "no answer of loopback in 0.7 s" in failure(project, TransientError)
-    assert len(sandbox.requests) == 1
-
-
 @pytest.mark.parametrize("spec", ["drip:0.05", "stall:0.4", "stall:0", "wait:30", "slow-headers:0.2"])
 def test_N8_T6_the_deadline_ends_all_that_is_patient(project, spec):
     sandbox = project.sandbox(faults=[spec])
@@ -96,13 +75,6 @@ def test_N8_T6_the_deadline_ends_all_that_is_patient(project, spec):
     assert time.monotonic() - began >= 1
     assert "AMP_DEADLINE" in said or "no answer of loopback in 1 s" in said
     assert len(sandbox.requests) <= 2
-
-
-def test_N8_a_slow_line_that_keeps_the_minimum_is_borne(project):
-    project.sandbox(faults=["rate:30000,hour=0"])
-    project.set(AMP_READ_TIMEOUT=0.1, AMP_MIN_SPEED=100)
-    fetch(project)
-    assert_whole(project)
 
 
 def test_H27_H29_there_is_no_resume_no_range_is_ever_asked_for(project):

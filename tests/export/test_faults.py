@@ -78,6 +78,23 @@ TLS = {
 }
 
 
+@pytest.mark.parametrize(("first", "last", "reason"), [(-20, -10, "has expired"), (10, 20, "is not yet valid")])
+def test_T4_a_certificate_of_another_time_says_what_this_machines_clock_says(
+    project, authority, trusted, first, last, reason
+):
+    now = dt.datetime.now(dt.UTC)
+    ends = (now + dt.timedelta(days=first), now + dt.timedelta(days=last))
+    secured(project, authority, "127.0.0.1", not_before=ends[0], not_after=ends[1])
+    said = failure(project, ConfigError)
+    assert f"certificate {reason}), and this machine's clock says {now:%Y-%m-%d %H}:" in said
+    assert "If that is not the time, set the clock" in said
+
+
+def test_T4_a_certificate_that_is_not_to_be_trusted_for_another_reason_says_nothing_of_the_clock(project, authority):
+    secured(project, authority, "127.0.0.1")
+    assert "clock" not in failure(project, ConfigError)
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 @pytest.mark.parametrize("case", TLS)
 def test_N4_a_server_that_is_not_to_be_trusted_gets_no_credentials_and_no_second_try(project, authority, case, request):

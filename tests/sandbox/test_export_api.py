@@ -104,6 +104,12 @@ def test_an_hour_can_be_exported_three_hours_after_its_start(serve):
     assert client.get(f"{DAY}T12").status_code == 400
 
 
+@pytest.mark.parametrize(("window", "auth"), [(f"{DAY}T08", AUTH), (f"{DAY}T03", AUTH), ("x", AUTH), ("x", ("a", "b"))])
+def test_every_answer_says_the_sandboxs_time(serve, window, auth):
+    client = serve(now=lambda: datetime(2026, 1, 16, 11, 0, 5, tzinfo=UTC))
+    assert client.get(window, auth=auth).headers["Date"] == "Fri, 16 Jan 2026 11:00:05 GMT"
+
+
 def test_an_empty_hour_is_404_in_amplitudes_words(client):
     response = client.get(f"{DAY}T03")
     assert (response.status_code, response.text) == (404, "Raw data files were not found.")

@@ -262,6 +262,12 @@ def test_many_headers(serve):
     assert head.count(b"\r\n") > 300
 
 
+def test_date(serve):
+    said = serve("date:Thu, 15 Jan 2026 23:00:00 GMT,times=1")
+    assert said.get().headers["Date"] == "Thu, 15 Jan 2026 23:00:00 GMT"
+    assert said.get().headers["Date"] != "Thu, 15 Jan 2026 23:00:00 GMT"
+
+
 def test_endless_header(serve):
     with pytest.raises(requests.ConnectionError):
         serve("endless-header").get()

@@ -1,0 +1,171 @@
+"""What a day will take of the disk and of the API, by the days that are stored; and whether the disk has it."""
+
+import dataclasses
+import datetime as dt
+import itertools
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import StorageError, storage_errors
+from pipeline.store import days
+from pipeline.store.paths import Layout
+from pipeline.store.records import FetchedWindow
+from pipeline.text import size
+
+NEAR = 7
+"""Stored days that an estimate is the mean of: with a whole week of neighbours, no weekday counts twice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a day is expected to take: the mean of the nearest stored days.
+
+    Attributes:
+        zip: Bytes of its ZIP.
+        json: Bytes of its JSON lines; 0 where no near day has been extracted.
+        parquet: Bytes of its Parquet; 0 where no near day has been loaded.
+        requests: Requests to the API, repeated ones too; None where no near day's ZIP says how it was fetched.
+        seconds: Seconds in which a request is under way; None likewise.
+        work: Seconds of the stages after it; None where no near day has been loaded.
+    """
+
+    zip: int
+    json: int
+    parquet: int
+    requests: float | None
+    seconds: float | None
+    work: float | None
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the complete day keeps."""
+        return self.zip + self.json + self.parquet
+
+    @property
+    def needed(self) -> int:
+        """Bytes that must be free before it is begun: the windows and the ZIP stand side by side until it is whole.
+
+        A day that is done again needs no more, for what it replaces is no free space now; nor is there a margin: the
+        mean may be more than this day takes, and an honest one is not to be refused for a guess.
+        """
+        return self.stored + self.zip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Near:
+    zip: int
+    json: int | None
+    parquet: int | None
+    windows: list[FetchedWindow]
+    seconds: float | None
+
+
+def estimate(layout: Layout, date: dt.date) -> Estimate | None:
+    """Estimates a day by the nearest stored ones, at most `NEAR`, itself among them where it is stored.
+
+    Args:
+        layout: Where the data lies.
+        date: The day; one far ahead is estimated by the newest.
+
+    Returns:
+        The estimate, or None where nothing is stored to judge by.
+    """
+    stored = sorted(layout.dates(), key=lambda day: abs(day - date))
+    near = list(itertools.islice((found for day in stored if (found := _look(layout, day))), NEAR))
+    if not near:
+        return None
+    fetched = [day.windows for day in near if day.windows]
+    return Estimate(
+        zip=int(_mean([day.zip for day in near]) or 0),
+        json=int(_mean([day.json for day in near if day.json is not None]) or 0),
+        parquet=int(_mean([day.parquet for day in near if day.parquet is not None]) or 0),
+        requests=_mean([sum(window.tries for window in windows) for windows in fetched]),
+        seconds=_mean([_under_way(windows) for windows in fetched]),
+        work=_mean([day.seconds for day in near if day.seconds is not None]),
+    )
+
+
+def refuse_small_disk(home: Layout, date: dt.date, into: Layout) -> None:
+    """Refuses a day that will not fit the disk by what the stored days took, before anything is asked for.
+
+    Where nothing is stored there is no estimate, and nothing is refused.
+
+    Args:
+        home: The stored days.
+        date: The day that is to be fetched.
+        into: Where it will be staged and stored. Its folders may lie on several disks: each is looked at.
+
+    Raises:
+        StorageError: A disk has too little room.
+    """
+    expected = estimate(home, date)
+    if expected is None:
+        return
+    there = sum(path.stat().st_size for path in _files(into.windows_dir(date)))
+    wanted = (
+        (into.raw_zip(date), max(2 * expected.zip - there, 0)),
+        (into.events_dir(date), expected.json),
+        (into.parquet_dir(date), expected.parquet),
+    )
+    needed: Counter[int] = Counter()
+    places: dict[int, Path] = {}
+    for path, amount in wanted:
+        place = standing(path)
+        with storage_errors(place):
+            device = place.stat().st_dev
+        needed[device] += amount
+        places.setdefault(device, place)
+    for device, place in places.items():
+        free = shutil.disk_usage(place).free
+        if needed[device] > free:
+            raise StorageError(
+                f"{place}: {date} needs about {size(needed[device])} there, as the stored days nearest to it did, and"
+                f" {size(free)} are free",
+                "Nothing was asked for. Make room there (make prune KEEP_DAYS=30 WHAT=events), then run it again.",
+            )
+
+
+def standing(path: Path) -> Path:
+    """Returns the nearest folder above a place that exists, or the place itself."""
+    # os.path's, for Path.exists() itself raises where a folder is closed to us.
+    return next((p for p in (path, *path.absolute().parents) if os.path.exists(p)), Path("/"))  # noqa: PTH110
+
+
+def _look(layout: Layout, date: dt.date) -> _Near | None:
+    """Returns what a stored day took, also where its ZIP or its JSON is gone; None where nobody knows."""
+    stages = days.stages(layout, date)
+    export, events, load = stages.export, stages.events, stages.load
+    ref = load.export if load else events.export if events else None
+    totals = events.totals if events else load.extraction.totals if load else None
+    if export is None and ref is None:
+        return None
+    return _Near(
+        zip=layout.raw_zip(date).stat().st_size if export else ref.bytes if ref else 0,
+        json=totals.bytes if totals else None,
+        parquet=load.bytes if load else None,
+        windows=export.windows if export else [],
+        seconds=sum((events.seconds if events else {}).values()) + sum(load.seconds.values()) if load else None,
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    with storage_errors(folder):
+        yield from folder.iterdir() if folder.is_dir() else ()
+
+
+def _mean(numbers: Sequence[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _under_way(windows: Sequence[FetchedWindow]) -> float:
+    """Returns the seconds in which one of the windows was under way: several at once count once, a pause does not."""
+    seconds, until = 0.0, 0.0
+    for window in sorted(windows, key=lambda window: window.requested_at):
+        begin = window.requested_at.timestamp()
+        end = begin + window.seconds
+        seconds += max(end - max(begin, until), 0.0)
+        until = max(until, end)
+    return seconds
