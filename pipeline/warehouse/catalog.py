@@ -54,12 +54,14 @@ def refresh(settings: Settings) -> bool:
         StorageError: The disk refused; then the file is what it was before.
     """
     layout = Layout(settings.data_dir)
-    if _is_current(layout, _loaded(layout), settings):
+    if _is_current(layout, _loaded(layout), settings) and not layout.warehouse_part().exists():
         return False
     with locks.hold(layout.lock("warehouse")):
         for _ in range(_TRIES):
             loaded = _loaded(layout)
             if _is_current(layout, loaded, settings):
+                with storage_errors(layout.warehouse_part()):
+                    remove(layout.warehouse_part())  # of a run that was killed when its file was in place already
                 return False
             try:
                 _make(layout, loaded, settings)
@@ -69,6 +71,12 @@ def refresh(settings: Settings) -> bool:
             else:
                 break
     return True
+
+
+def is_current(settings: Settings) -> bool:
+    """Tells whether the DuckDB file is what `refresh` would make; that it stands at all is part of it."""
+    layout = Layout(settings.data_dir)
+    return _is_current(layout, _loaded(layout), settings)
 
 
 def copy_to(layout: Layout, folder: Path) -> Path:
@@ -100,8 +108,8 @@ def _files(layout: Layout, loaded: Loaded) -> dict[dt.date, list[Path]]:
 
 
 def _digest(layout: Layout, loaded: Loaded) -> str:
-    """Returns what tells whether a file is right: the days' loads, where they lie, and the SQL of this version."""
-    loads = [f"{date} {record.id}" for date, record in loaded.items()]
+    """Returns what tells whether a file is right: the days' loads and rechecks, their place, this version's SQL."""
+    loads = [f"{date} {record.id} {len(record.rechecks)}" for date, record in loaded.items()]
     sql = [statement for view in views.VIEWS for statement in view.statements()]
     shape = [*views.of_events({}, ()).statements(), daytable.ddl()]
     text = "\0".join([pipeline.__version__, str(layout.root.absolute()), *loads, *sql, *shape])
@@ -169,7 +177,8 @@ def _make(layout: Layout, loaded: Loaded, settings: Settings) -> None:
         for log in final.parent.glob(f"{final.name}.wal*"):
             remove(log)
         publish_file(part, final)
-    remove(folder)
+    with storage_errors(folder):
+        remove(folder)
 
 
 def _refuse_damaged(layout: Layout, loaded: Loaded, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """The table `days` of the DuckDB file: a row for each loaded day, from its manifest."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Iterable
 
 import duckdb
@@ -20,6 +21,15 @@ class _Column:
 
 def _hours(status: str) -> Callable[[LoadRecord], int]:
     return lambda record: sum(hour.status == status for hour in record.hours)
+
+
+def _of_last_recheck(name: str) -> Callable[[LoadRecord], object]:
+    def of(record: LoadRecord) -> object:
+        found = getattr(record.rechecks[-1], name) if record.rechecks else None
+        # The table's times are UTC without a zone.
+        return found.astimezone(dt.UTC).replace(tzinfo=None) if isinstance(found, dt.datetime) else found
+
+    return of
 
 
 _COLUMNS = (
@@ -46,6 +56,10 @@ _COLUMNS = (
     _Column("hours_with_events", "BIGINT", _hours(EXPORTED)),
     _Column("hours_without_events", "BIGINT", _hours(EMPTY)),
     _Column("hours_unproven", "BIGINT", _hours(NO_FILE)),
+    _Column("rechecks", "BIGINT", lambda record: len(record.rechecks)),
+    _Column("rechecked_at", "TIMESTAMP", _of_last_recheck("at")),
+    _Column("grown", "BIGINT", _of_last_recheck("grown")),
+    _Column("shrunk", "BIGINT", _of_last_recheck("shrunk")),
     _Column("schema", "BIGINT", lambda record: record.schema),
     _Column("load_id", "VARCHAR", lambda record: record.id),
     _Column("pipeline", "VARCHAR", lambda record: record.pipeline),
