@@ -1,14 +1,18 @@
-"""Refused archives, put aside with their reason: nothing is thrown away unseen, and nothing piles up."""
+"""Refused archives and damaged days, put aside with the reason: nothing is thrown away unseen, and nothing piles up."""
 
 import datetime as dt
+import os
+import shutil
 from pathlib import Path
 
 from pipeline.redaction import redact
 from pipeline.store.paths import Layout
-from pipeline.store.publish import make_dirs, remove
+from pipeline.store.publish import make_dirs, remove, sync
 
 KEPT = 3
 """Refused archives of a day that are kept, the newest."""
+
+_REASON, _LAST = ".reason.txt", ".last-copy"
 
 
 def put_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
@@ -24,12 +28,58 @@ def put_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
         Where it lies now.
     """
     folder = layout.quarantine(date)
+    kept = _place(folder, path)
+    path.rename(kept)
+    _explain(kept, reason)
+    for old in sorted(p for p in folder.iterdir() if not p.name.endswith((_REASON, _LAST)))[:-KEPT]:
+        remove(old)
+        remove(old.with_name(old.name + _REASON))
+    return kept
+
+
+def copy_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
+    """Copies what is damaged, and of which there is no whole copy, to the day's quarantine, its reason beside it.
+
+    It takes no room where the file system has hard links, and is never removed here: somebody is to look at it.
+
+    Args:
+        layout: Where the data lies.
+        date: The day.
+        path: A file or a directory; it stays as it is.
+        reason: What is wrong with it.
+
+    Returns:
+        Where the copy lies.
+    """
+    kept = _place(layout.quarantine(date), path, _LAST)
+    if path.is_dir():
+        shutil.copytree(path, kept, copy_function=_link)
+        sync(kept)
+    else:
+        _link(path, kept)
+    sync(kept.parent)
+    _explain(kept, reason)
+    return kept
+
+
+def has_copies(layout: Layout, date: dt.date) -> bool:
+    """Tells whether the quarantine has copies of a damaged day."""
+    return any(layout.quarantine(date).glob(f"*{_LAST}"))
+
+
+def _place(folder: Path, path: Path, suffix: str = "") -> Path:
     make_dirs(folder)
     now = dt.datetime.now(dt.UTC)
-    kept = folder / f"{now:%Y%m%dT%H%M%S.%f}_{path.name.strip('.').removesuffix('.part')}"
-    path.rename(kept)
-    kept.with_name(kept.name + ".reason.txt").write_text(redact(reason) + "\n", encoding="utf-8")
-    for old in sorted(p for p in folder.iterdir() if not p.name.endswith(".reason.txt"))[:-KEPT]:
-        remove(old)
-        remove(old.with_name(old.name + ".reason.txt"))
-    return kept
+    return folder / f"{now:%Y%m%dT%H%M%S.%f}_{path.name.strip('.').removesuffix('.part')}{suffix}"
+
+
+def _explain(kept: Path, reason: str) -> None:
+    kept.with_name(kept.name + _REASON).write_text(redact(reason) + "\n", encoding="utf-8")
+
+
+def _link(path: str | Path, kept: str | Path) -> None:
+    try:
+        os.link(path, kept)
+    except OSError:  # the file system has none, or path is on another one
+        shutil.copy2(path, kept)
+        sync(Path(kept))

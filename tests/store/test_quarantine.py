@@ -1,11 +1,14 @@
 """Refused archives are put aside with their reason; the newest three stay."""
 
+import errno
+import os
+
 import pytest
 from archives import DAY, write
 
 from pipeline.redaction import Secret, remember_pair
 from pipeline.store.paths import Layout
-from pipeline.store.quarantine import put_aside
+from pipeline.store.quarantine import copy_aside, has_copies, put_aside
 
 
 @pytest.fixture
@@ -52,3 +55,24 @@ def test_C10_a_secret_in_a_reason_is_redacted(layout):
     remember_pair(Secret("some-key-123"), Secret("some-secret-456"))
     kept = put_aside(layout, DAY, write(layout.raw_zip(DAY), b""), "said some-secret-456")
     assert "some-secret-456" not in kept.with_name(kept.name + ".reason.txt").read_text()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copy_of_what_is_damaged_stays_whatever_is_put_aside_later(layout, monkeypatch, links):
+    if not links:
+
+        def refused(*_places):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refused)
+    file = write(layout.events_dir(DAY) / "a.json", b"{}")
+    raw = write(layout.raw_zip(DAY), b"damaged")
+    assert not has_copies(layout, DAY)
+    folder, zip_ = (copy_aside(layout, DAY, place, "a bit was flipped") for place in (layout.events_dir(DAY), raw))
+    for number in range(5):
+        put_aside(layout, DAY, write(layout.raw_part(DAY), b"%d" % number), "cut")
+    assert (file.read_bytes(), raw.read_bytes()) == (b"{}", b"damaged")
+    assert ((folder / "a.json").read_bytes(), zip_.read_bytes()) == (b"{}", b"damaged")
+    assert zip_.samefile(raw) == links
+    assert zip_.with_name(zip_.name + ".reason.txt").read_text() == "a bit was flipped\n"
+    assert has_copies(layout, DAY)

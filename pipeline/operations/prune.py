@@ -1,0 +1,136 @@
+"""`make prune`: room from older days, whose later stages are verified first; a pruned day stays complete."""
+
+import dataclasses
+import datetime as dt
+import os
+from pathlib import Path
+
+from loguru import logger
+
+from pipeline import logs
+from pipeline.errors import storage_errors
+from pipeline.operations.readers import Readers
+from pipeline.operations.reading import read_day, strange_files
+from pipeline.operations.status import last_settled
+from pipeline.progress import Report
+from pipeline.settings import Settings
+from pipeline.store import days, locks, partition
+from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
+from pipeline.store.paths import Layout
+from pipeline.store.publish import remove, sync
+from pipeline.text import size
+
+PRUNED = (EVENTS, RAW)
+"""What can be pruned: the JSON lines, which the ZIP holds too; the ZIPs, which nothing else holds exactly."""
+
+_READ = {EVENTS: frozenset({RAW, PARQUET, REJECTED}), RAW: frozenset({PARQUET, REJECTED})}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """What came of a day that has something to be pruned.
+
+    Attributes:
+        date: The upload day.
+        path: What was to be removed: the ZIP, or the directory of JSON lines.
+        bytes: What it takes of the disk.
+        kept: Why it is kept; nothing where it is removed, or would be.
+        is_removed: Whether it is removed.
+    """
+
+    date: dt.date
+    path: Path
+    bytes: int
+    kept: str = ""
+    is_removed: bool = False
+
+
+def prune(settings: Settings, keep_days: int, what: str, report: Report, *, yes: bool) -> list[Pruned]:
+    """Removes a stage of older days, each under its lock, once what is left of the day has been read and holds.
+
+    Args:
+        settings: Where the data lies.
+        keep_days: Settled days, counted back from the last one, of which nothing is removed.
+        what: `events`: the JSON lines, of days that are loaded and whose ZIP and Parquet hold. `raw`: the ZIPs, the
+            only exact copy of what Amplitude sent, of days that are loaded and whose Parquet holds.
+        report: Told how far it is.
+        yes: Whether ZIPs are removed; without it they are only named. JSON lines need no such word.
+
+    Returns:
+        A result for each older day that has the stage.
+
+    Raises:
+        ConfigError: A newer version of the pipeline wrote a record.
+        StorageError: The disk refused; a stage is there whole or not at all.
+    """
+    layout = Layout(settings.data_dir)
+    newest = last_settled(settings) - dt.timedelta(days=keep_days)
+    dates = [date for date in layout.dates() if date <= newest and os.path.lexists(_place(layout, date, what))]
+    results: list[Pruned] = []
+    for index, date in enumerate(dates):
+        report(index / len(dates), f"{date}")
+        with logs.about(date, "prune"), storage_errors(layout.root), locks.hold(layout.lock(date)):
+            results.append(_pruned(layout, date, settings, what, really=yes or what == EVENTS))
+    return results
+
+
+def _pruned(layout: Layout, date: dt.date, settings: Settings, what: str, *, really: bool) -> Pruned:
+    place = _place(layout, date, what)
+    found = Pruned(date, place, _bytes(place))
+    why = _reason(layout, date, settings, what)
+    if why:
+        logger.warning("{} is kept: {}", place, why)
+        return dataclasses.replace(found, kept=why)
+    if not really:
+        return found
+    load = days.load_record(layout, date)
+    if load:
+        partition.note_pruned(layout, load, what)  # before, so that a kill does not leave it gone and nobody knows why
+    _remove(layout, date, what)
+    logger.info("{} is removed: {}", place, size(found.bytes))
+    return dataclasses.replace(found, is_removed=True)
+
+
+def _reason(layout: Layout, date: dt.date, settings: Settings, what: str) -> str:
+    """Returns why a stage of a day must be kept; nothing where it may go."""
+    stages, mend = days.stages(layout, date), f" (make verify FROM={date} TO={date} REPAIR=1)"
+    if not stages.is_loaded:
+        return f"the day is not complete (make run DATE={date})"
+    if stages.export is None:
+        return "its ZIP is damaged" + mend if os.path.lexists(layout.raw_zip(date)) else "its ZIP is gone"
+    if what == EVENTS:
+        if stages.events is None:
+            return "it is no whole stage" + mend
+        strange = strange_files(layout.events_dir(date), stages.events)
+        if strange:
+            return f"{strange[0].name} in it is none of this pipeline: move it elsewhere"
+    found = read_day(layout, date, settings, Readers(settings), _READ[what])
+    if found.damage:
+        first = found.damage[0]
+        return f"{first.path} is damaged: {first.what}{mend}"
+    return ""
+
+
+def _remove(layout: Layout, date: dt.date, what: str) -> None:
+    """Removes a stage; what is left of a directory by a kill is a leftover, which the next run clears."""
+    place = _place(layout, date, what)
+    if what == EVENTS:
+        aside = layout.events_part(date)
+        remove(aside)
+        place.rename(aside)
+        sync(place.parent)
+        remove(aside)
+    else:
+        place.unlink()
+        sync(place.parent)
+
+
+def _place(layout: Layout, date: dt.date, what: str) -> Path:
+    return layout.raw_zip(date) if what == RAW else layout.events_dir(date)
+
+
+def _bytes(place: Path) -> int:
+    if place.is_dir():
+        with os.scandir(place) as entries:
+            return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+    return place.stat().st_size

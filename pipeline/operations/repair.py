@@ -1,0 +1,153 @@
+"""`make verify REPAIR=1`: what is damaged is made anew from the stage before it, or fetched again.
+
+What stands is replaced once the new is whole, and where no whole copy is left, the damaged one is kept.
+"""
+
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Callable, Sequence
+
+from loguru import logger
+
+from pipeline import logs
+from pipeline.errors import ConfigError, CredentialsError, PipelineError, StorageError, storage_errors
+from pipeline.export.extract import extract_day
+from pipeline.operations.readers import Readers
+from pipeline.operations.reading import DayReport, read_day
+from pipeline.operations.recheck import refetch
+from pipeline.progress import Report
+from pipeline.settings import Settings
+from pipeline.store import days, locks, quarantine
+from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
+from pipeline.store.paths import Layout
+from pipeline.store.publish import sync
+from pipeline.warehouse.load import load_day
+
+
+@dataclasses.dataclass(frozen=True)
+class Repaired:
+    """What came of a damaged day.
+
+    Attributes:
+        date: The upload day.
+        must_run: Whether the chain has work on it now.
+        error: Why it is not repaired; None where nothing failed. The log has it already.
+    """
+
+    date: dt.date
+    must_run: bool = False
+    error: PipelineError | None = None
+
+
+def repair(settings: Settings, found: Sequence[DayReport], report: Report) -> list[Repaired]:
+    """Makes damaged days whole, each under its lock, as far as that goes without the chain.
+
+    * Events are extracted anew where the ZIP is whole; the Parquet is loaded anew where the events are.
+    * A damaged ZIP is fetched again, and so are events without a whole one, where the Parquet is whole: the day is
+      replaced only if Amplitude still has every event that is stored.
+    * Where no stage is whole, the day is asked for again as `make force` does, for the chain to fetch; what is damaged
+      is kept in the quarantine.
+
+    Args:
+        settings: Where the data lies, and all that the stages need.
+        found: What `verify` found; each damaged day is read again, for it may have been mended meanwhile.
+        report: Told how far it is.
+
+    Returns:
+        A result for each damaged day. A day that fails does not stop the others, unless they would fail for the same:
+        after wrong credentials or a wrong setting there are no more results.
+    """
+    dates = [day.date for day in found if day.damage]
+    results: list[Repaired] = []
+    for index, date in enumerate(dates):
+
+        def told(share: float, text: str, date: dt.date = date, index: int = index) -> None:
+            report((index + share) / len(dates), f"{date}: {text}")
+
+        with logs.about(date, "repair"):
+            results.append(_Repair(settings, date, told).run())
+        if isinstance(results[-1].error, ConfigError | CredentialsError):
+            break
+    return results
+
+
+_READ: dict[str, Callable[[Layout, dt.date], object]] = {
+    RAW: days.export_record,
+    EVENTS: days.events_record,
+    PARQUET: days.load_record,
+}
+
+
+class _Repair:
+    """One day's repair."""
+
+    def __init__(self, settings: Settings, date: dt.date, report: Report) -> None:
+        self._settings = settings
+        self._layout = Layout(settings.data_dir)
+        self._date = date
+        self._report = report
+
+    def run(self) -> Repaired:
+        try:
+            with storage_errors(self._layout.root), locks.hold(self._layout.lock(self._date)):
+                found = read_day(self._layout, self._date, self._settings, Readers(self._settings))
+                must_fetch = bool(found.damage) and self._rebuild(found)
+            if must_fetch:
+                again = refetch(self._settings, self._date, self._report)  # it takes the lock, and says what it found
+                if again.error:
+                    return Repaired(self._date, error=again.error)
+            return Repaired(self._date, must_run=not days.is_loaded(self._layout, self._date))
+        except PipelineError as error:
+            logger.error(logs.plain(error))
+            return Repaired(self._date, error=error)
+
+    def _rebuild(self, found: DayReport) -> bool:
+        """Makes anew what the whole stages allow; returns whether the day must be fetched again besides."""
+        layout, date = self._layout, self._date
+        self._clear_the_way(found)
+        is_damaged = found.is_damaged
+        has_zip = os.path.lexists(layout.raw_zip(date)) and not is_damaged(RAW)
+        has_events = not is_damaged(EVENTS) and days.events_record(layout, date) is not None
+        has_rows = not is_damaged(PARQUET) and days.load_record(layout, date) is not None
+        if not (has_zip or has_events or has_rows):
+            self._ask_redo(found)
+            return False
+        must_load = not has_rows or is_damaged(REJECTED)
+        if has_zip and (is_damaged(EVENTS) or (must_load and not has_events)):
+            extract_day(date, self._settings, self._report)
+            logger.info("the events are extracted anew from the ZIP")
+            has_events = must_load = True
+        if has_events and must_load:
+            load_day(date, self._settings, self._report)
+            logger.info("the Parquet is loaded anew from the events")
+            must_load = False
+        return is_damaged(RAW) or must_load or (is_damaged(EVENTS) and not has_events)
+
+    def _clear_the_way(self, found: DayReport) -> None:
+        """Takes away what every command would refuse the day for: what the disk does not read, or seems to be newer."""
+        layout, date = self._layout, self._date
+        records = {layout.raw_zip(date): RAW, layout.events_marker(date): EVENTS, layout.parquet_marker(date): PARQUET}
+        for path in sorted({layout.root / damage.path for damage in found.damage} & records.keys()):
+            try:
+                _READ[records[path]](layout, date)
+            except (ConfigError, StorageError) as error:
+                kept = quarantine.put_aside(layout, date, path, error.what)
+                sync(path.parent)
+                logger.info("{} is damaged; it is kept as {}", path, kept)
+
+    def _ask_redo(self, found: DayReport) -> None:
+        """Makes the chain fetch the day, and keeps what there is: Amplitude may have less of it by now."""
+        layout, date = self._layout, self._date
+        if not (days.redo_asked(layout, date) and quarantine.has_copies(layout, date)):
+            reason = "\n".join(f"{damage.path}: {damage.what}" for damage in found.damage)
+            places = (
+                layout.raw_zip(date), layout.events_dir(date), layout.parquet_dir(date), layout.rejected_dir(date)
+            )  # fmt: skip
+            for place in places:
+                if place.exists():
+                    quarantine.copy_aside(layout, date, place, reason)
+            days.ask_redo(layout, date)
+        logger.warning(
+            "no stage of it is whole: it is fetched again. What was damaged is kept in {}", layout.quarantine(date)
+        )

@@ -1,0 +1,108 @@
+"""`make verify`: every published byte of the days asked for, read again; a green run is no proof, this is."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import logs, threads
+from pipeline.errors import storage_errors
+from pipeline.operations.readers import Readers
+from pipeline.operations.reading import DayReport, is_stored, read_day
+from pipeline.operations.status import last_settled
+from pipeline.progress import Progress, Report
+from pipeline.settings import Settings
+from pipeline.store import locks
+from pipeline.store.paths import Layout
+from pipeline.warehouse import catalog
+
+
+def verify(settings: Settings, first: dt.date | None, last: dt.date | None, report: Report) -> list[DayReport]:
+    """Reads every published byte of days, each under its lock, and holds it against what was recorded of it.
+
+    The ZIP, the Parquet and the rejected lines by their SHA-256; the JSON lines by the CRC-32 that Amplitude's gzip
+    had; each marker by its own check; and the counts from the ZIP's members to the rows.
+
+    Args:
+        settings: Where the data lies; threads and limits.
+        first: The first day, UTC; the first that is stored unless given.
+        last: The last day, included; the last settled one, unless given, where `first` is, else the last that is
+            stored.
+        report: Told how far it is.
+
+    Returns:
+        A report a day. Without `first` and `last` they are of the days of which anything is stored, else of each day:
+        of one of which nothing is stored, `is_stored` is False.
+
+    Raises:
+        ConfigError: A newer version of the pipeline wrote a record.
+        LimitError: A ZIP is larger than the settings allow.
+        StorageError: Something cannot be read, and not because the disk fails.
+    """
+    layout = Layout(settings.data_dir)
+    dates = _dates(layout, first, last, settings)
+    progress = Progress(report, "beginning")
+    readers = Readers(settings, progress.add)
+    total = sum(_bytes(layout, date) for date in dates)
+    found: list[DayReport] = []
+
+    def tell() -> None:
+        # Markers, and what does not count any more, are in the total and are not read.
+        share = progress.bytes / total if len(found) < len(dates) else 1
+        progress.set(share, f"{len(found)} of {len(dates)} days")
+
+    def work(date: dt.date) -> DayReport:
+        return _verified(layout, date, settings, readers)
+
+    # Several days at once: a small one is read in less time than its lock takes.
+    for day in threads.each(work, dates, settings.cores, readers.stop, tell):
+        found.append(day)
+        tell()
+    return sorted(found, key=lambda day: day.date)
+
+
+def is_wrong(day: DayReport, *, asked: bool) -> bool:
+    """Tells whether a day fails the verification.
+
+    Args:
+        day: What was found of it.
+        asked: Whether a range was asked for: it is whole only where each of its days is there and complete.
+    """
+    return bool(day.damage) or (asked and not day.is_complete)
+
+
+def warehouse_note(settings: Settings) -> str:
+    """Returns what is to be known of the DuckDB file, which is derived and so no damage; empty where it is current."""
+    if catalog.is_current(settings) or not Layout(settings.data_dir).partitions():
+        return ""
+    return f"{Layout(settings.data_dir).warehouse()} is not up to date, or damaged: make status makes it anew"
+
+
+def _dates(layout: Layout, first: dt.date | None, last: dt.date | None, settings: Settings) -> list[dt.date]:
+    stored = layout.dates()
+    if first is None and last is None:
+        return stored
+    first = first or (stored[0] if stored else last)
+    last = last or last_settled(settings)
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)] if first else []
+
+
+def _verified(layout: Layout, date: dt.date, settings: Settings, readers: Readers) -> DayReport:
+    with logs.about(date, "verify"):
+        if not is_stored(layout, date):  # a lock would be a trace of what is not there
+            return DayReport(date, is_stored=False)
+        with storage_errors(layout.root), locks.hold(layout.lock(date)):
+            return read_day(layout, date, settings, readers)
+
+
+def _bytes(layout: Layout, date: dt.date) -> int:
+    return sum(path.stat().st_size for path in _files(layout, date))
+
+
+def _files(layout: Layout, date: dt.date) -> Iterator[Path]:
+    if layout.raw_zip(date).is_file():
+        yield layout.raw_zip(date)
+    for folder in (layout.events_dir(date), layout.parquet_dir(date), layout.rejected_dir(date)):
+        if folder.is_dir():
+            with os.scandir(folder) as entries:
+                yield from (Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False))
