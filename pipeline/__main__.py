@@ -8,7 +8,7 @@ import click
 from loguru import logger
 
 from pipeline import dotenv, logs, settings
-from pipeline.commands import chain, keep, look
+from pipeline.commands import chain, keep, look, verify
 from pipeline.errors import ConfigError, NotReadyError, PipelineError
 from pipeline.tasks import refresh, runs, signals
 
@@ -38,8 +38,8 @@ _FOR_CRON = {"daily"}
 
 for command in (
     chain.run, chain.range_, chain.daily, chain.force, chain.import_,
-    look.status, look.sql, look.schema, look.settings_,
-    keep.clean,
+    look.status, look.plan, look.doctor, look.sql, look.schema, look.settings_,
+    verify.verify, keep.recheck, keep.prune, keep.clean,
 ):  # fmt: skip
     cli.add_command(command)
 

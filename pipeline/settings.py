@@ -145,10 +145,7 @@ def load() -> Settings:
     _refuse_unknown(file, config)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
-        name, section = variable(field), field.metadata["section"]
-        found = _lookup(name, file)
-        if found is None and config.has_option(section, field.name):
-            found = _from_config(config, section, field.name)
+        found = _found(field, file, config)
         if found is not None:
             values[field.name] = _parsed(field, *found)
     return Settings(**values)
@@ -174,6 +171,19 @@ def load_credentials() -> Credentials:
     return Credentials(key, secret)
 
 
+def given() -> list[tuple[str, str, str]]:
+    """Returns what is set, and where: variable, value and source; a credential's value is `****`, whatever it is.
+
+    Raises:
+        ConfigError: A file cannot be read, or a variable is set to nothing.
+    """
+    file = dotenv.read(Path(".env"))
+    config = luigi.configuration.get_config()  # type: ignore[no-untyped-call]
+    secrets = [(name, "****", found[1]) for name in CREDENTIALS if (found := _lookup(name, file))]
+    fields = ((variable(field), _found(field, file, config)) for field in dataclasses.fields(Settings))
+    return secrets + [(name, _shown(found[0]), found[1]) for name, found in fields if found]
+
+
 def markdown_table() -> str:
     """Returns README's table of settings: environment, luigi.cfg, default, what."""
     rows = [(f"`{name}`", "-", "-", "the project's credentials; never in luigi.cfg") for name in CREDENTIALS]
@@ -183,6 +193,19 @@ def markdown_table() -> str:
         rows.append((f"`{variable(field)}`", place, default, field.metadata["what"]))
     lines = [("environment", "luigi.cfg", "default", "what"), ("---",) * 4, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _found(
+    field: "dataclasses.Field[Any]",
+    file: Mapping[str, str],
+    config: Any,  # noqa: ANN401 - Luigi's parser has no types
+) -> tuple[str, str] | None:
+    """Returns a setting's text and its source, or None where its default holds."""
+    found = _lookup(variable(field), file)
+    section = field.metadata["section"]
+    if found is None and config.has_option(section, field.name):
+        found = _from_config(config, section, field.name)
+    return found
 
 
 def _lookup(name: str, file: Mapping[str, str]) -> tuple[str, str] | None:

@@ -9,7 +9,9 @@ from processes import ROOT
 
 PACKAGE = ROOT / "pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-BOTTOM = set("__init__ settings forms progress dotenv redaction errors logs text threads terminal".split())
+BOTTOM = {
+    "__init__", "settings", "forms", "progress", "dotenv", "redaction", "errors", "logs", "text", "threads", "terminal",
+}  # fmt: skip
 DOWNWARD = {
     "tasks": {"tasks", "export", "warehouse", "store"},
     "operations": {"operations", "export", "warehouse", "store"},

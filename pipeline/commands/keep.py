@@ -1,13 +1,114 @@
-"""The commands that look after what is stored: clean."""
+"""The commands that look after what is stored: recheck, prune, clean."""
 
+import datetime as dt
 import os
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from loguru import logger
 
-from pipeline import settings
+from pipeline import logs, settings, terminal
+from pipeline.commands import arguments
+from pipeline.operations import prune as pruning
+from pipeline.operations import recheck as again
 from pipeline.operations.clean import clean as remove_leftovers
+from pipeline.operations.status import last_settled
+from pipeline.store.chain import EVENTS, RAW
+from pipeline.store.paths import Layout
+from pipeline.tasks import LAST, refresh, runs
+from pipeline.text import count, size
+
+_STAGES = {EVENTS: "The JSON lines", RAW: "The ZIPs"}
+_NAMED = 3  # days for which what to type is spelt out
+
+
+@click.command()
+@arguments.span("recheck", required=False)
+@click.option("--days", "most", type=click.IntRange(1, 3650), default=3, show_default=True, help="Without a range.")
+@click.option("--replace", is_flag=True, help="Replace the days that differ by what Amplitude has.")
+def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: bool) -> int:
+    """Asks Amplitude for settled days again, and compares; without a range those that are due."""
+    conf = settings.load()
+    if not sys.stderr.isatty() and not (first or last):
+        logs.setup(conf.logs_dir, terminal="WARNING")  # cron: only what changed or failed is mailed
+    settings.load_credentials()
+    dates = _complete(conf, first, last) if first or last else again.due(conf, dt.datetime.now(dt.UTC), most)
+    if not dates:
+        points = ", ".join(map(str, again.SCHEDULE))
+        none = (
+            "No complete day lies there."
+            if first or last
+            else f"No day is due: each is {points} days after it settled."
+        )
+        logger.info(none)
+        return 0
+    with terminal.bar("recheck") as report:
+        results = again.recheck(conf, dates, report, replace=replace)
+    status = max((runs.run(LAST, result.date, result.date) for result in results if result.replaced), default=0)
+    refreshed = refresh.now()
+    failed = len(dates) - sum(result.error is None for result in results)
+    _say_rechecked(results, len(dates))
+    return status or (refresh.TASK_FAILED if failed or not refreshed else 0)
+
+
+def _complete(conf: settings.Settings, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
+    """Returns the complete days of a range, and names those that are not."""
+    arguments.refuse_reversed(first, last)
+    stored = Layout(conf.data_dir).dates()
+    if not stored:
+        return []
+    asked = runs.dates(first or stored[0], arguments.settled(last) if last else last_settled(conf))
+    found = [date for date in asked if LAST(date=date).complete()]
+    if len(found) < len(asked):
+        logger.warning(
+            "{} of {} days are not complete, and are left out (make status)", len(asked) - len(found), len(asked)
+        )
+    return found
+
+
+def _say_rechecked(results: Sequence[again.Result], asked: int) -> None:
+    """Says what came of all days together, and what to type for those that changed."""
+    changed = [result for result in results if result.difference and not result.difference.is_none]
+    same = sum(result.difference is not None for result in results) - len(changed)
+    logger.info("{} asked again: {} the same, {} changed", count(asked, "day"), same, len(changed))
+    left = [result for result in changed if not result.replaced]
+    for result in left[:_NAMED]:
+        take = f"make recheck FROM={result.date} TO={result.date} REPLACE=1"
+        logger.warning("{}: {}. To take what Amplitude has: {}", result.date, result.said, take)
+    if len(left) > _NAMED:
+        logger.warning("... and {} more days have changed; their logs have the numbers", len(left) - _NAMED)
+
+
+@click.command()
+@click.option("--keep-days", required=True, help="Settled days of which nothing is removed.")
+@click.option("--what", required=True, help="events: the JSON lines; raw: the ZIPs.")
+@click.option("--yes", is_flag=True, help="Remove ZIPs, the only exact copy, and do not only name them.")
+def prune(keep_days: str, what: str, *, yes: bool) -> int:
+    """Removes the JSON lines or the ZIPs of older days that are loaded, once what is left of them was verified."""
+    if not re.fullmatch(r"\d{1,5}", keep_days, re.ASCII):
+        raise click.UsageError(f"KEEP_DAYS={keep_days} is no number of days. Type: make prune KEEP_DAYS=30 WHAT=events")
+    if what not in _STAGES:
+        raise click.UsageError(
+            f"WHAT={what} is unknown: it is events (the JSON lines) or raw (the ZIPs)."
+            " Type: make prune KEEP_DAYS=30 WHAT=events"
+        )
+    with terminal.bar("prune") as report:
+        found = pruning.prune(settings.load(), int(keep_days), what, report, yes=yes)
+    removed, kept = [day for day in found if day.is_removed], [day for day in found if day.kept]
+    named = _STAGES[what]
+    if what == RAW and not yes:
+        would = [day for day in found if not day.kept]
+        room = size(sum(day.bytes for day in would))
+        logger.info("{} of {} would be removed: {}. Nothing was.", named, count(len(would), "day"), room)
+        if would:
+            logger.info("Nothing else holds exactly what Amplitude sent. To remove them all the same: add YES=1")
+        return arguments.FOUND if kept else 0
+    room = size(sum(day.bytes for day in removed))
+    logger.info("{} of {} removed: {}. These days stay complete.", named, count(len(removed), "day"), room)
+    return arguments.FOUND if kept else 0
 
 
 @click.command()

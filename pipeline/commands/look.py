@@ -1,8 +1,15 @@
-"""The commands that look: status, sql, and what README shows of the settings and the columns."""
+"""The commands that look: status, plan, doctor, sql, and what README shows of the settings and the columns."""
+
+import datetime as dt
 
 import click
 
 from pipeline import settings, terminal
+from pipeline.commands import arguments
+from pipeline.commands.arguments import FOUND
+from pipeline.operations import findings
+from pipeline.operations.doctor import examine
+from pipeline.operations.plan import show as show_plan
 from pipeline.operations.sql import ask, prompt
 from pipeline.operations.status import show
 from pipeline.warehouse import events
@@ -13,6 +20,22 @@ def status() -> int:
     """Shows the days there are, the gaps, sizes and counts."""
     show(settings.load(), terminal.Output())
     return 0
+
+
+@click.command()
+@arguments.span("plan")
+def plan(first: dt.date, last: dt.date) -> int:
+    """Tells what a range would take: missing days and hours, requests, bytes, minutes."""
+    arguments.refuse_reversed(first, last)
+    conf = settings.load()
+    fits = show_plan(conf, first, arguments.settled(last), terminal.Output())
+    return 0 if fits else FOUND
+
+
+@click.command()
+def doctor() -> int:
+    """Looks for what is wrong before a run says so; sends one cheap request."""
+    return FOUND if findings.show(examine(settings.load()), terminal.Output()) else 0
 
 
 @click.command()

@@ -1,0 +1,127 @@
+"""verify: every stored byte read again, what is wrong named by day and file, and mended where that is asked for."""
+
+import datetime as dt
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import click
+
+from pipeline import settings, terminal
+from pipeline.commands import arguments
+from pipeline.operations import repair as repairs
+from pipeline.operations import verify as verification
+from pipeline.operations.reading import DayReport
+from pipeline.settings import Settings
+from pipeline.tasks import LAST, refresh, runs
+from pipeline.text import count, size
+
+_NAMED = 20  # days that are named for the same note
+
+
+@click.command()
+@arguments.span("verify", required=False)
+@click.option("--repair", is_flag=True, help="Make what is damaged anew.")
+def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
+    """Reads every stored byte again and compares it with its record; exits 1 where anything is wrong."""
+    conf = settings.load()
+    arguments.refuse_reversed(first, last)
+    if last:
+        arguments.settled(last)
+    output = terminal.Output()
+    found = _read(conf, first, last, output)
+    if not _is_wrong(found, asked=bool(first or last)):
+        return 0
+    damaged = [day for day in found if day.damage]
+    if not repair or not damaged:
+        _say_what_to_type(found, output)
+        return arguments.FOUND
+    _mend(conf, damaged, output)
+    again = _read(conf, first, last, output)
+    wrong = _is_wrong(again, asked=bool(first or last))
+    if wrong:
+        _say_what_to_type(again, output)
+    return arguments.FOUND if wrong else 0
+
+
+def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: terminal.Output) -> list[DayReport]:
+    """Reads the days, and says what was found."""
+    began = time.monotonic()
+    with terminal.bar("verify") as report:
+        found = verification.verify(conf, first, last, report)
+    seconds = max(time.monotonic() - began, 0.01)
+    for day in found:
+        for damage in day.damage:
+            _say(output, f"{day.date}  {damage.path}: {damage.what}", "red")
+    for text, dates in _notes(found, asked=bool(first or last)).items():
+        _say(output, f"{_span(dates)}: {text}", "yellow")
+    note = verification.warehouse_note(conf)
+    if note:
+        _say(output, note, "yellow")
+    read = sum(day.bytes for day in found)
+    _say(output, f"{_summary(found)}. {size(read)} read in {seconds:.1f} s, {size(read / seconds)}/s.")
+    return found
+
+
+def _is_wrong(found: Sequence[DayReport], *, asked: bool) -> bool:
+    return any(verification.is_wrong(day, asked=asked) for day in found)
+
+
+def _notes(found: Sequence[DayReport], *, asked: bool) -> dict[str, list[dt.date]]:
+    """Returns the days of each note; of which nothing is stored is one where a range was asked for."""
+    notes: dict[str, list[dt.date]] = defaultdict(list)
+    for day in found:
+        for text in day.notes:
+            notes[text].append(day.date)
+        if asked and not day.is_stored:
+            notes["nothing is stored"].append(day.date)
+    return notes
+
+
+def _summary(found: Sequence[DayReport]) -> str:
+    damaged = sum(bool(day.damage) for day in found)
+    whole = sum(day.is_complete and not day.damage for day in found)
+    rest = len(found) - damaged - whole
+    text = f"{count(len(found), 'day')}: {whole} whole, {damaged} damaged"
+    return f"{text}, {rest} missing or not complete" if rest else text
+
+
+def _say_what_to_type(found: Sequence[DayReport], output: terminal.Output) -> None:
+    damaged = [day.date for day in found if day.damage]
+    if damaged:
+        _say(output, f"To mend it: make verify FROM={damaged[0]} TO={damaged[-1]} REPAIR=1", "red")
+    missing = [day.date for day in found if not day.is_complete and not day.damage]
+    if missing:
+        first, last = missing[0], missing[-1]
+        _say(output, f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}", "red")
+
+
+def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> None:
+    with terminal.bar("repair") as report:
+        mended = repairs.repair(conf, damaged, report)
+    for day in mended:
+        if day.must_run:
+            runs.run(LAST, day.date, day.date)
+    refresh.now()
+    left = len(damaged) - len(mended)
+    if left:
+        _say(output, f"{count(left, 'day')} not begun, for what the one before failed with.", "red")
+
+
+def _span(dates: Sequence[dt.date]) -> str:
+    """Returns days as `2026-11-01 to 2026-11-05, 2026-11-09`."""
+    parts = list(_in_a_row(dates))
+    return ", ".join(parts[:_NAMED]) + (f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
+
+
+def _in_a_row(dates: Sequence[dt.date]) -> Iterator[str]:
+    begin = 0
+    for end in range(1, len(dates) + 1):
+        if end == len(dates) or (dates[end] - dates[end - 1]).days > 1:
+            first, last = dates[begin], dates[end - 1]
+            yield str(first) if first == last else f"{first} to {last}"
+            begin = end
+
+
+def _say(output: terminal.Output, text: str, style: str = "") -> None:
+    output.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""What is wrong, before a run says so."""
+
+import datetime as dt
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import settings
+from pipeline.operations import machine, reach
+from pipeline.operations.findings import NOTE, OK, WRONG, Finding
+from pipeline.operations.status import last_settled, survey
+from pipeline.store import locks, room
+from pipeline.store.paths import Layout
+from pipeline.text import count, size
+
+_DAYS_OF_ROOM = 30  # days that should fit on the disk before it is worth a word
+_NAMED = 3  # leftovers that are named
+
+
+def examine(conf: settings.Settings) -> Iterator[Finding]:
+    """Looks at all that a run needs, the nearest first, and sends one cheap request.
+
+    Args:
+        conf: The settings.
+
+    Yields:
+        What was found, as it is found.
+    """
+    layout = Layout(conf.data_dir)
+    yield machine.python()
+    yield machine.packages()
+    yield from machine.given_settings()
+    yield from machine.env_file(Path(".env"))
+    yield from machine.folders(conf)
+    yield _room(layout)
+    yield from reach.amplitude(conf)
+    yield reach.luigid()
+    yield from _at_work(layout)
+    yield _leftovers(layout)
+    yield _days(layout, conf)
+
+
+def _room(layout: Layout) -> Finding:
+    """Compares the free space with what a day takes on average."""
+    free = shutil.disk_usage(room.standing(layout.root)).free
+    day = room.estimate(layout, dt.date.max)
+    if day is None:
+        return Finding(OK, "disk", f"{size(free)} free; no day is stored yet to compare with")
+    fit = int(free // max(day.stored, 1))
+    text = f"{size(free)} free: {count(fit, 'day')} of {size(day.stored)}, as they are on average"
+    if not fit:
+        return Finding(WRONG, "disk", f"{text}. Make room, or type: make prune KEEP_DAYS=30 WHAT=events")
+    return Finding(OK if fit >= _DAYS_OF_ROOM else NOTE, "disk", text)
+
+
+def _at_work(layout: Layout) -> Iterator[Finding]:
+    for lock in sorted(layout.locks()):
+        holder = locks.holder(lock)
+        if holder:
+            yield Finding(NOTE, "at work", f"{lock.name} is in use by {holder}")
+
+
+def _leftovers(layout: Layout) -> Finding:
+    found = list(layout.leftovers())
+    if not found:
+        return Finding(OK, "leftovers", "none")
+    named = ", ".join(os.path.relpath(path) for path in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return Finding(
+        NOTE, "leftovers", f"{named}{more}. The next run of those days goes on from them; make clean removes them"
+    )
+
+
+def _days(layout: Layout, conf: settings.Settings) -> Finding:
+    found = survey(layout, last_settled(conf))
+    if not found:
+        return Finding(NOTE, "days", "none is stored yet. Begin with: make run")
+    rows = itertools.groupby(found, key=lambda day: day.loaded is not None)
+    gaps = [group for whole, group in ((whole, list(group)) for whole, group in rows) if not whole]
+    if not gaps:
+        return Finding(OK, "days", f"{len(found)}, {found[0].date} to {found[-1].date}, none is missing")
+    missing = sum(len(gap) for gap in gaps)
+    first, last = gaps[0][0].date, gaps[0][-1].date
+    command = f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
+    return Finding(
+        WRONG, "days", f"{missing} of {len(found)} are not complete, the first {first}. Type: {command} (make status)"
+    )

@@ -1,0 +1,137 @@
+"""`make verify` and `make prune` as a person types them: what they say, and their exit status."""
+
+import datetime as dt
+
+import pytest
+from processes import make
+
+from pipeline.operations.status import last_settled
+from pipeline.settings import Settings
+from pipeline.store import days
+from pipeline.tasks import refresh
+
+NEW = last_settled(Settings())
+OLD = NEW - dt.timedelta(days=2)
+
+
+@pytest.fixture
+def kept(project):
+    """Two days that are stored, with one between them that is not."""
+    sandbox = project.sandbox()
+    for day in (OLD, NEW):
+        assert project.run_day(day).scheduling_succeeded
+    assert refresh.now()
+    sandbox.requests.clear()
+    return sandbox
+
+
+def flip(path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def parquet(project, day=OLD):
+    return project.layout.parquet_dir(day) / days.load_record(project.layout, day).files[0].name
+
+
+def test_verify_of_what_is_stored_is_0_and_says_what_was_read(project, kept):
+    done = make(project, "verify")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2 days: 2 whole, 0 damaged. ")
+    assert not kept.requests
+
+
+def test_verify_of_a_range_is_wrong_where_a_day_of_it_is_missing(project, kept):
+    done = make(project, "verify", f"FROM={OLD}", f"TO={NEW}")
+    gap = OLD + dt.timedelta(days=1)
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{gap}: nothing is stored"
+    assert lines[1].startswith("3 days: 2 whole, 0 damaged, 1 missing or not complete. ")
+    assert lines[2] == f"make run DATE={gap}"
+
+
+def test_F15_O9_verify_names_day_and_file_and_REPAIR_mends_it_without_a_request(project, kept):
+    whole = parquet(project).read_bytes()
+    flip(parquet(project))
+    done = make(project, "verify")
+    assert done.returncode == 2
+    assert f"{OLD}  {parquet(project).relative_to(project.data)}: " in done.stdout
+    assert f"To mend it: make verify FROM={OLD} TO={OLD} REPAIR=1" in done.stdout
+    assert parquet(project).read_bytes() != whole
+    done = make(project, "verify", "REPAIR=1")
+    assert done.returncode == 0, done.stdout
+    assert "2 days: 1 whole, 1 damaged. " in done.stdout
+    assert "2 days: 2 whole, 0 damaged. " in done.stdout
+    assert not kept.requests
+    assert make(project, "verify").returncode == 0
+
+
+def test_a_damage_that_cannot_be_mended_stays_wrong_and_says_why(project, kept):
+    flip(project.layout.raw_zip(OLD))
+    kept.faults[:] = ["status:503"]
+    done = make(project, "verify", "REPAIR=1")
+    assert done.returncode == 2
+    assert "TransientError" in done.stderr
+    assert f"raw/{OLD}.zip" in done.stdout
+    kept.faults.clear()
+    assert make(project, "verify", "REPAIR=1").returncode == 0
+    assert make(project, "verify").stdout.startswith("2 days: 2 whole, 0 damaged. ")
+
+
+def test_where_no_stage_is_whole_the_day_is_fetched_again(project, kept):
+    flip(project.layout.raw_zip(OLD))
+    flip(parquet(project))
+    for path in project.layout.events_dir(OLD).glob("*.json"):
+        flip(path)
+    done = make(project, "verify", "REPAIR=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert kept.requests
+    assert make(project, "verify").returncode == 0
+
+
+def test_O8_a_pruned_day_stays_complete_asks_nothing_and_is_noted(project, kept):
+    done = make(project, "prune", "KEEP_DAYS=1", "WHAT=events")
+    assert done.returncode == 0, done.stderr
+    assert "The JSON lines of 1 day removed: " in done.stderr
+    assert not project.layout.events_dir(OLD).exists()
+    assert project.layout.events_dir(NEW).exists()
+    asked = make(project, "prune", "KEEP_DAYS=1", "WHAT=raw")
+    assert "The ZIPs of 1 day would be removed: " in asked.stderr
+    assert "add YES=1" in asked.stderr
+    assert project.layout.raw_zip(OLD).exists()
+    assert make(project, "prune", "KEEP_DAYS=1", "WHAT=raw", "YES=1").returncode == 0
+    assert not project.layout.raw_zip(OLD).exists()
+    assert "Nothing to do" in make(project, "run", f"DATE={OLD}").stderr
+    said = make(project, "verify").stdout
+    assert f"{OLD}: its ZIP is gone: pruned on " in said
+    assert f"{OLD}: its JSON lines are gone: pruned on " in said
+    record = days.load_record(project.layout, OLD)
+    assert len(record.hours) == 24
+    assert record.extraction.totals.events == record.counts.rows + record.counts.duplicates
+    assert not kept.requests
+
+
+def test_a_day_whose_parquet_is_damaged_is_not_pruned(project, kept):
+    flip(parquet(project))
+    done = make(project, "prune", "KEEP_DAYS=1", "WHAT=events")
+    assert done.returncode == 2
+    assert "is damaged" in done.stderr
+    assert project.layout.events_dir(OLD).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "KEEP_DAYS= is no number of days. Type: make prune KEEP_DAYS=30 WHAT=events"),
+        (("KEEP_DAYS=-1", "WHAT=raw"), "KEEP_DAYS=-1 is no number of days"),
+        (("KEEP_DAYS=1",), "WHAT= is unknown: it is events (the JSON lines) or raw (the ZIPs)"),
+        (("KEEP_DAYS=1", "WHAT=parquet"), "WHAT=parquet is unknown"),
+    ],
+)
+def test_a_prune_that_is_not_clear_removes_nothing(project, kept, arguments, says):
+    before = project.tree()
+    done = make(project, "prune", *arguments)
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert project.tree() == before

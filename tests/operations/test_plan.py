@@ -1,0 +1,106 @@
+"""`make plan`: what a range would take, told by the days there are; nothing is asked for, nothing is written."""
+
+import datetime as dt
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from processes import make
+
+from pipeline.operations import plan
+from pipeline.store import days
+from pipeline.terminal import Output
+
+FIRST = dt.date(2026, 1, 12)
+DAYS = [FIRST + dt.timedelta(days=n) for n in range(8)]
+
+
+def told(project, first=DAYS[0], last=DAYS[-1], status: int = 0) -> str:
+    before = project.tree()
+    done = project.pipeline("plan", "--from", str(first), "--to", str(last))
+    assert done.returncode == status, done.stderr
+    assert project.tree() == before
+    return done.stdout
+
+
+def test_without_a_stored_day_it_tells_requests_and_no_bytes(project):
+    sandbox = project.sandbox()
+    assert told(project).splitlines() == [
+        "2026-01-12 to 2026-01-19  8 days to fetch: 32 requests",
+        "8 of 8 days to do: 32 requests.",
+        "No day is stored yet that would tell bytes and minutes. Type: make range FROM=2026-01-12 TO=2026-01-19",
+    ]
+    assert not sandbox.requests
+
+
+def test_missing_days_are_told_by_the_days_there_are_and_asked_for_with_as_many_requests(project):
+    sandbox = project.sandbox()
+    for day in (DAYS[2], DAYS[3]):
+        assert project.run_day(day).scheduling_succeeded
+    asked = len(sandbox.requests)
+    lines = told(project).splitlines()
+    assert lines[0].startswith("2026-01-12 to 2026-01-13  2 days to fetch: ")
+    assert lines[1].startswith("2026-01-16 to 2026-01-19  4 days to fetch: ")
+    assert lines[2].startswith("6 of 8 days to do: ")
+    assert lines[-1] == "Type: make range FROM=2026-01-12 TO=2026-01-19"
+    assert len(sandbox.requests) == asked
+    steps = plan.steps(project.settings, DAYS[0], DAYS[-1])
+    stored = [project.layout.raw_zip(day).stat().st_size for day in (DAYS[2], DAYS[3])]
+    assert [step.fetched for step in steps] == [sum(stored) // 2] * 6
+    assert sum(step.grows for step in steps) > sum(step.fetched for step in steps) > 0
+    assert all(step.seconds > 0 for step in steps)
+    # The mean of 4 windows (nothing was stored) and of one: a day that small is asked for at once.
+    assert {step.requests for step in steps} == {2.5}
+
+
+def test_hours_that_an_earlier_run_kept_are_not_counted_again(project):
+    sandbox = project.sandbox(faults=["status:503,hour=20"])
+    assert not project.run_day(DAYS[0]).scheduling_succeeded
+    sandbox.faults.clear()
+    (step,) = plan.steps(project.settings, DAYS[0], DAYS[0])
+    assert step.hours == frozenset(range(18, 24))
+    assert told(project, DAYS[0], DAYS[0]).splitlines()[0] == (
+        "2026-01-12                1 day to fetch, the hours 18-23 alone: 1 request"
+    )
+
+
+@pytest.mark.parametrize(("gone", "said"), [(("parquet",), "to load"), (("parquet", "events"), "to extract and load")])
+def test_a_day_that_was_fetched_needs_no_request(project, gone, said):
+    project.sandbox()
+    project.run_day(DAYS[0])
+    for folder in gone:
+        shutil.rmtree(project.data / folder)
+    assert f"1 day {said}: no request" in told(project, DAYS[0], DAYS[0])
+
+
+def test_a_complete_range_has_nothing_to_do(project):
+    project.sandbox()
+    project.run_day(DAYS[0])
+    assert told(project, DAYS[0], DAYS[0]) == "1 day, 2026-01-12 to 2026-01-12: complete, nothing to do.\n"
+
+
+def test_F6_days_that_do_not_fit_the_disk_are_counted_and_the_fitting_ones_named(project, monkeypatch, capsys):
+    project.sandbox()
+    project.run_day(DAYS[0])
+    (_, *_, last) = steps = plan.steps(project.settings, DAYS[1], DAYS[-1])
+    room = 3 * steps[0].grows + last.fetched  # the windows of the last that fits, beside it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    assert not plan.show(project.settings, DAYS[1], DAYS[-1], Output(width=200))
+    said = capsys.readouterr().out
+    assert "4 of the 7 days do not fit." in said
+    assert "Or begin with: make range FROM=2026-01-13 TO=2026-01-15" in said
+    assert "make prune KEEP_DAYS=30 WHAT=events" in said
+
+
+def test_O3_O4_a_range_that_is_reversed_or_not_settled_is_refused(project):
+    done = make(project, "plan", "FROM=2026-01-02", "TO=2026-01-01")
+    assert (done.returncode, "is after TO=2026-01-01" in done.stderr) == (2, True)
+    today = dt.datetime.now(dt.UTC).date()
+    assert project.pipeline("plan", "--from", "2026-01-01", "--to", str(today)).returncode == 25
+
+
+def test_a_day_to_be_done_again_is_to_be_fetched(project):
+    project.sandbox()
+    project.run_day(DAYS[0])
+    days.ask_redo(project.layout, DAYS[0])
+    assert "1 day to fetch: 4 requests, about " in told(project, DAYS[0], DAYS[0])
