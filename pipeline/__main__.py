@@ -9,7 +9,7 @@ from loguru import logger
 
 from pipeline import dotenv, logs, settings
 from pipeline.commands import chain, keep, look, verify
-from pipeline.errors import ConfigError, NotReadyError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.tasks import refresh, runs, signals
 
 USAGE = 2
@@ -54,7 +54,7 @@ def main() -> int:
     except PipelineError as error:
         logger.error(logs.plain(error))
         refresh.not_at_exit()
-        return {ConfigError: runs.NOTHING_RUN, NotReadyError: runs.NOT_RUN}.get(type(error), refresh.TASK_FAILED)
+        return runs.status_of(error)
 
 
 if __name__ == "__main__":

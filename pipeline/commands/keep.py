@@ -49,9 +49,9 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
         results = again.recheck(conf, dates, report, replace=replace)
     status = max((runs.run(LAST, result.date, result.date) for result in results if result.replaced), default=0)
     refreshed = refresh.now()
-    failed = len(dates) - sum(result.error is None for result in results)
     _say_rechecked(results, len(dates))
-    return status or (refresh.TASK_FAILED if failed or not refreshed else 0)
+    failed = max((runs.status_of(result.error) for result in results if result.error), default=0)
+    return status or failed or (0 if refreshed else refresh.TASK_FAILED)
 
 
 def _complete(conf: settings.Settings, first: dt.date | None, last: dt.date | None) -> list[dt.date]:

@@ -113,7 +113,7 @@ class _Day:
         markers = {EVENTS: self._layout.events_marker(self._date), PARQUET: self._layout.parquet_marker(self._date)}
         for stage, what in disagreements(self._export, self._events, self._load):
             self._damaged(stage, markers[stage], what)
-        for check, size, wrong in readers.each(check for check in self._checks() if check.stage in stages):
+        for check, size, wrong in readers.each(check for check in self._checks(readers) if check.stage in stages):
             self._found.bytes += size
             if wrong:
                 self._damaged(check.stage, check.path, wrong)
@@ -143,13 +143,13 @@ class _Day:
     def _damaged(self, stage: str, path: Path, what: str) -> None:
         self._found.damage.append(Damage(stage, path.relative_to(self._layout.root), what))
 
-    def _checks(self) -> Iterator[Check]:
+    def _checks(self, readers: Readers) -> Iterator[Check]:
         """Yields the checks of the files, the largest first."""
         if os.path.lexists(self._zip):
             yield Check(RAW, self._zip, self._check_zip)
         for parquet in self._load.files if self._load else ():
             path = self._layout.parquet_dir(self._date) / parquet.name
-            yield Check(PARQUET, path, functools.partial(check_parquet, path, parquet))
+            yield Check(PARQUET, path, functools.partial(check_parquet, path, parquet, readers.rows))
         if self._load and self._load.rejected:
             path = self._layout.rejected_dir(self._date) / self._load.rejected.name
             yield Check(REJECTED, path, functools.partial(check_rejected, path, self._load.rejected))

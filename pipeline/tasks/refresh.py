@@ -10,6 +10,7 @@ from loguru import logger
 
 from pipeline import logs, settings
 from pipeline.errors import PipelineError
+from pipeline.store.paths import Layout
 from pipeline.tasks import leftovers
 from pipeline.warehouse import catalog
 
@@ -27,7 +28,8 @@ def now() -> bool:
     try:
         catalog.refresh(settings.load())
     except PipelineError as error:
-        logger.error("data/warehouse.duckdb was not refreshed; the days themselves are. {}", logs.plain(error))
+        place = Layout(settings.load().data_dir).warehouse()
+        logger.error("{} was not refreshed; the days themselves are. {}", place, logs.plain(error))
         return False
     return True
 

@@ -8,6 +8,7 @@ from luigi.interface import core
 from luigi.retcodes import run_with_retcodes
 
 from pipeline import logs, settings
+from pipeline.errors import ConfigError, NotReadyError, PipelineError
 from pipeline.store import days, partition
 from pipeline.store.paths import Layout
 from pipeline.tasks import leftovers, refresh
@@ -25,6 +26,11 @@ _ALONE = {
 }
 
 _CHUNK = 366  # days in one call of Luigi, whose scheduler takes time by the square of its tasks
+
+
+def status_of(error: PipelineError) -> int:
+    """Returns the exit status of a command that ended with an error, in Luigi's own numbers."""
+    return {ConfigError: NOTHING_RUN, NotReadyError: NOT_RUN}.get(type(error), TASK_FAILED)
 
 
 def dates(first: dt.date, last: dt.date) -> list[dt.date]:

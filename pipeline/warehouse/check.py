@@ -1,5 +1,6 @@
 """What stands of a day's partition on the disk, read again and held against what was recorded of it."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,28 @@ from pipeline.warehouse import duck, parquet
 _READ = 1 << 20  # bytes at a time
 
 
-def check_parquet(path: Path, file: ParquetFile, counted: Callable[[int], None]) -> str:
+class Rows:
+    """Counts rows by DuckDB, from any thread; it is opened once, for that takes longer than to read a small day."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def count(self, path: Path) -> int:
+        """Returns the rows of a Parquet file, by its footer."""
+        with self._lock:
+            self._connection = self._connection or duck.connect(path.parent / ".spill", threads=1)
+            cursor = self._connection.cursor()
+        return parquet.count_rows(cursor, path)
+
+
+def check_parquet(path: Path, file: ParquetFile, read: Rows, counted: Callable[[int], None]) -> str:
     """Reads a Parquet file whole, and its rows from its own footer.
 
     Args:
         path: The file.
         file: What was recorded of it.
+        read: Reads its rows.
         counted: Told the bytes that were read.
 
     Returns:
@@ -31,15 +48,14 @@ def check_parquet(path: Path, file: ParquetFile, counted: Callable[[int], None])
     if wrong:
         return wrong
     try:
-        with duck.connect(path.parent / ".spill", threads=1) as connection:
-            rows = parquet.count_rows(connection, path)
+        rows = read.count(path)
     except duckdb.Error as error:
         return f"DuckDB does not read it ({str(error).partition(chr(10))[0]})"
     return "" if rows == file.rows else f"it has {count(rows, 'row')}, not {file.rows:,}"
 
 
 def check_rejected(path: Path, file: RejectedFile, counted: Callable[[int], None]) -> str:
-    """Reads the file of rejected lines whole; arguments and result are those of `check_parquet`."""
+    """Reads the file of rejected lines whole, and says what is wrong with it, as `check_parquet` does."""
     wrong = _check_digest(path, file, counted)
     if wrong:
         return wrong
