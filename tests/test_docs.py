@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 VARIABLES = {*settings.CREDENTIALS, *map(settings.variable, dataclasses.fields(settings.Settings))}
 NAMED = re.compile(r"\b(?:AMP|PIPELINE)_[A-Z_]*[A-Z]\b")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split()
+TARGETS = " ".join(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)).split()
 
 
 def read(name: str) -> str:
@@ -44,6 +44,13 @@ def test_the_readmes_table_of_columns_is_the_generated_one():
     assert table.strip() == events.markdown_table()
 
 
+def test_each_test_that_holds_a_promise_is_there():
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", read("README.md"))
+    assert len(named) > 15
+    for file, function in named:
+        assert f"\ndef {function}(" in read(file), f"{file} has no {function}"
+
+
 def test_env_example_asks_for_the_credentials_and_holds_none():
     text = read(".env.example")
     for name in settings.CREDENTIALS:
@@ -56,7 +63,7 @@ def test_the_version_is_one_and_stands_in_the_changelog():
     assert version in read("CHANGELOG.md")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "bench/requirements.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "bench/requirements.txt", ".ci/requirements.txt"])
 def test_C16_every_requirement_is_pinned_with_hashes_and_names_no_index(name):
     text = re.sub(r"^\s*#.*$", "", read(name), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip()]
