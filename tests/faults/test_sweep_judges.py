@@ -1,0 +1,39 @@
+"""What the sweep holds against a run by its calls alone."""
+
+import pytest
+from shim import Call
+from sweep import _trusted
+
+PART, WAL = "/data/raw/.a.part", "/data/.warehouse.tmp/w.wal"
+
+
+def calls(*what):
+    return [
+        Call(number, name.endswith("!"), name.rstrip("!"), 0, path) for number, (name, path) in enumerate(what, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        [("open", PART), ("fsync!", PART), ("fsync", PART), ("rename", PART)],
+        [("mkdir", "/data/.tmp"), ("fsync!", "/data/.tmp/f"), ("fsync", "/data/.tmp"), ("rename", "/data/.tmp")],
+        [("fdatasync!", WAL), ("fdatasync", WAL), ("remove", WAL), ("rename", "/data/.warehouse.tmp/w")],
+    ],
+    ids=["the file", "a file of the folder", "the log of the file"],
+)
+def test_F8_what_is_published_after_a_failed_sync_is_found(what):
+    assert len(_trusted(calls(*what))) == 1
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        [("open", PART), ("fsync!", PART), ("unlink", PART)],
+        [("fsync!", PART), ("unlink", PART), ("open64", PART), ("fsync", PART), ("rename", PART)],
+        [("fsync!", "/data/raw"), ("mkdir", "/data/.w"), ("open", "/data/.w/f"), ("fsync", "/data"), ("rename", "/data/.w/f")],
+    ],
+    ids=["thrown away", "made anew", "of another place"],
+)  # fmt: skip
+def test_F8_what_was_made_anew_is_right(what):
+    assert not _trusted(calls(*what))
