@@ -18,6 +18,8 @@ ASKED := $(filter-out undefined,$(origin Q))
 SPAN := $(if $(filter-out undefined,$(origin FROM)),--from "$$FROM") $(if $(filter-out undefined,$(origin TO)),--to "$$TO")
 # recheck's own default is not daily's.
 RECHECKED := $(if $(filter file,$(origin DAYS)),3,$(value DAYS))
+# REPAIR=yes would do nothing, and look as if it had.
+$(foreach switch,REPAIR REPLACE YES CSV,$(if $(filter-out 1,$($(switch))),$(error $(switch)=$($(switch)) is unknown. Write $(switch)=1, or leave it out)))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
 override FROM := $(value FROM)
 export DATE FROM TO DAYS RECHECKED PORT KEEP_DAYS WHAT
@@ -113,11 +115,17 @@ lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
 	  --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" $$name.in --output-file $$name.txt; done
 
+# A link would be emptied where it leads to.
+define make_venv
+@! test -L $(1) || { echo "$(1) is a link to another environment. Remove it (rm $(1)), then type this again." >&2; exit 2; }
+@$(2) -m venv --clear $(1)
+endef
+
 .venv/.setup: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another. Try: make setup PYTHON=python3.12" >&2; exit 2; }
 	@echo "Setting up .venv (once) ..." >&2
-	@$(PYTHON) -m venv --clear .venv
+	$(call make_venv,.venv,$(PYTHON))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
@@ -128,12 +136,12 @@ lock: .venv/.setup-dev ## Compile the requirements again, pinned with hashes
 
 .venv-audit/.setup: .ci/requirements.txt | .venv/.setup
 	@echo "Installing what the audit needs (once) ..." >&2
-	@$(BIN)/python -m venv --clear .venv-audit
+	$(call make_venv,.venv-audit,$(BIN)/python)
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
 	@touch $@
 
 .venv-bench/.setup: bench/requirements.txt | .venv/.setup
 	@echo "Installing what the benchmark compares with (once) ..." >&2
-	@$(BIN)/python -m venv --clear .venv-bench
+	$(call make_venv,.venv-bench,$(BIN)/python)
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@touch $@

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import shutil
+import subprocess
 import sys
 import zipfile
 
@@ -29,6 +31,8 @@ def test_plain_make_prints_each_target_with_its_help(project):
         (("range", "FROM=2026-01-02", "TO=2026-01-01"), "FROM=2026-01-02 is after TO=2026-01-01"),
         (("force",), "DATE is missing. Type: make force DATE=2026-11-22"),
         (("daily", "DAYS=many"), "is not a valid integer"),
+        (("verify", "REPAIR=yes"), "REPAIR=yes is unknown. Write REPAIR=1, or leave it out"),
+        (("recheck", "REPLACE=0"), "REPLACE=0 is unknown"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -111,3 +115,17 @@ def test_sql_is_a_table_or_csv_or_what_stands_on_the_input(project):
     assert make(project, "sql", typed="select 3 as c;").stdout == "c\n3\n"
     empty = make(project, "sql", "Q=")
     assert (empty.returncode, "Q is empty. Type: make sql" in empty.stderr) == (2, True)
+
+
+def test_an_environment_that_is_a_link_is_not_emptied(tmp_path):
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept").touch()
+    (tmp_path / ".venv").symlink_to(other)
+    command = ("make", "setup", f"PYTHON={sys.executable}")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert ".venv is a link to another environment. Remove it (rm .venv)" in done.stderr
+    assert (other / "kept").exists()

@@ -71,10 +71,12 @@ def _complete(conf: settings.Settings, first: dt.date | None, last: dt.date | No
 
 def _say_rechecked(results: Sequence[again.Result], asked: int) -> None:
     """Says what came of all days together, and what to type for those that changed."""
-    changed = [result for result in results if result.difference and not result.difference.is_none]
-    same = sum(result.difference is not None for result in results) - len(changed)
-    logger.info("{} asked again: {} the same, {} changed", count(asked, "day"), same, len(changed))
-    left = [result for result in changed if not result.replaced]
+    compared = [result for result in results if result.difference]
+    changed = [result for result in compared if result.difference and not result.difference.is_none]
+    untold = f", {asked - len(compared)} not compared" if asked > len(compared) else ""
+    same = len(compared) - len(changed)
+    logger.info("{} to ask again: {} the same, {} changed{}", count(asked, "day"), same, len(changed), untold)
+    left = [result for result in changed if not result.replaced and not result.error]
     for result in left[:_NAMED]:
         take = f"make recheck FROM={result.date} TO={result.date} REPLACE=1"
         logger.warning("{}: {}. To take what Amplitude has: {}", result.date, result.said, take)

@@ -1,6 +1,7 @@
 """verify: every stored byte read again, what is wrong named by day and file, and mended where that is asked for."""
 
 import datetime as dt
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,8 @@ from pipeline.settings import Settings
 from pipeline.tasks import LAST, refresh, runs
 from pipeline.text import count, size
 
-_NAMED = 20  # days that are named for the same note
+_NAMED = 20  # days, or rows of them, that are named for the same note
+_ADVISED = 3  # gaps for which the command is spelt out
 
 
 @click.command()
@@ -26,22 +28,23 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     """Reads every stored byte again and compares it with its record; exits 1 where anything is wrong."""
     conf = settings.load()
     arguments.refuse_reversed(first, last)
-    if last:
-        arguments.settled(last)
+    for date in (first, last):
+        if date:
+            arguments.settled(date)
+    asked = bool(first or last)
     output = terminal.Output()
     found = _read(conf, first, last, output)
-    if not _is_wrong(found, asked=bool(first or last)):
-        return 0
     damaged = [day for day in found if day.damage]
-    if not repair or not damaged:
+    if repair and damaged:
+        _mend(conf, damaged, output)
+        found = _read(conf, first, last, output)
+    if asked and not found:
+        _say(output, "No day is stored there: nothing is proved. Type: make status", "red")
+        return arguments.FOUND
+    if any(verification.is_wrong(day, asked=asked) for day in found):
         _say_what_to_type(found, output)
         return arguments.FOUND
-    _mend(conf, damaged, output)
-    again = _read(conf, first, last, output)
-    wrong = _is_wrong(again, asked=bool(first or last))
-    if wrong:
-        _say_what_to_type(again, output)
-    return arguments.FOUND if wrong else 0
+    return 0
 
 
 def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: terminal.Output) -> list[DayReport]:
@@ -61,10 +64,6 @@ def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: t
     read = sum(day.bytes for day in found)
     _say(output, f"{_summary(found)}. {size(read)} read in {seconds:.1f} s, {size(read / seconds)}/s.")
     return found
-
-
-def _is_wrong(found: Sequence[DayReport], *, asked: bool) -> bool:
-    return any(verification.is_wrong(day, asked=asked) for day in found)
 
 
 def _notes(found: Sequence[DayReport], *, asked: bool) -> dict[str, list[dt.date]]:
@@ -88,11 +87,10 @@ def _summary(found: Sequence[DayReport]) -> str:
 
 def _say_what_to_type(found: Sequence[DayReport], output: terminal.Output) -> None:
     damaged = [day.date for day in found if day.damage]
-    if damaged:
-        _say(output, f"To mend it: make verify FROM={damaged[0]} TO={damaged[-1]} REPAIR=1", "red")
+    for first, last in itertools.islice(_in_a_row(damaged), _ADVISED):
+        _say(output, f"To mend it: make verify FROM={first} TO={last} REPAIR=1", "red")
     missing = [day.date for day in found if not day.is_complete and not day.damage]
-    if missing:
-        first, last = missing[0], missing[-1]
+    for first, last in itertools.islice(_in_a_row(missing), _ADVISED):
         _say(output, f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}", "red")
 
 
@@ -110,17 +108,15 @@ def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output)
 
 def _span(dates: Sequence[dt.date]) -> str:
     """Returns days as `2026-11-01 to 2026-11-05, 2026-11-09`."""
-    parts = list(_in_a_row(dates))
+    parts = [str(first) if first == last else f"{first} to {last}" for first, last in _in_a_row(dates)]
     return ", ".join(parts[:_NAMED]) + (f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
 
 
-def _in_a_row(dates: Sequence[dt.date]) -> Iterator[str]:
-    begin = 0
-    for end in range(1, len(dates) + 1):
-        if end == len(dates) or (dates[end] - dates[end - 1]).days > 1:
-            first, last = dates[begin], dates[end - 1]
-            yield str(first) if first == last else f"{first} to {last}"
-            begin = end
+def _in_a_row(dates: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
+    """Yields the first and the last of each days in a row."""
+    for _, group in itertools.groupby(enumerate(dates), key=lambda pair: pair[1].toordinal() - pair[0]):
+        days = [date for _, date in group]
+        yield days[0], days[-1]
 
 
 def _say(output: terminal.Output, text: str, style: str = "") -> None:

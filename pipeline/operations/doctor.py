@@ -4,10 +4,11 @@ import datetime as dt
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline import settings
+from pipeline.errors import PipelineError, storage_errors
 from pipeline.operations import machine, reach
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
 from pipeline.operations.status import last_settled, survey
@@ -34,18 +35,27 @@ def examine(conf: settings.Settings) -> Iterator[Finding]:
     yield from machine.given_settings()
     yield from machine.env_file(Path(".env"))
     yield from machine.folders(conf)
-    yield _room(layout)
+    yield from _guarded("disk", lambda: iter([_room(layout)]))
     yield from reach.amplitude(conf)
     yield reach.luigid()
-    yield from _at_work(layout)
-    yield _leftovers(layout)
-    yield _days(layout, conf)
+    yield from _guarded("at work", lambda: _at_work(layout))
+    yield from _guarded("leftovers", lambda: _leftovers(layout))
+    yield from _guarded("days", lambda: iter([_days(layout, conf)]))
+
+
+def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yields what a look at the disk finds; what it fails with is a finding too, and the others go on."""
+    try:
+        with storage_errors(Path(subject)):
+            yield from look()
+    except PipelineError as error:
+        yield Finding(WRONG, subject, str(error))
 
 
 def _room(layout: Layout) -> Finding:
     """Compares the free space with what a day takes on average."""
     free = shutil.disk_usage(room.standing(layout.root)).free
-    day = room.estimate(layout, dt.date.max)
+    day = room.Estimates(layout).of(dt.date.max)
     if day is None:
         return Finding(OK, "disk", f"{size(free)} free; no day is stored yet to compare with")
     fit = int(free // max(day.stored, 1))
@@ -62,15 +72,23 @@ def _at_work(layout: Layout) -> Iterator[Finding]:
             yield Finding(NOTE, "at work", f"{lock.name} is in use by {holder}")
 
 
-def _leftovers(layout: Layout) -> Finding:
+def _leftovers(layout: Layout) -> Iterator[Finding]:
     found = list(layout.leftovers())
+    again = [path for path in found if path.parent == layout.recheck(dt.date.min).root.parent]
+    rest = [path for path in found if path not in again]
+    if rest:
+        todo = "The next run of those days goes on from them; make clean removes them"
+        yield Finding(NOTE, "leftovers", f"{_named(rest)}. {todo}")
+    if again:
+        todo = "The next recheck of those days goes on from them for a day; make clean removes them"
+        yield Finding(NOTE, "leftovers", f"{_named(again)}. {todo}")
     if not found:
-        return Finding(OK, "leftovers", "none")
-    named = ", ".join(os.path.relpath(path) for path in found[:_NAMED])
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return Finding(
-        NOTE, "leftovers", f"{named}{more}. The next run of those days goes on from them; make clean removes them"
-    )
+        yield Finding(OK, "leftovers", "none")
+
+
+def _named(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(os.path.relpath(path) for path in paths[:_NAMED]) + more
 
 
 def _days(layout: Layout, conf: settings.Settings) -> Finding:

@@ -77,7 +77,9 @@ def env_file(path: Path) -> Iterator[Finding]:
         yield Finding(WRONG, str(path), f"others of this machine may read it ({mode:o}). Type: chmod 600 {path}")
     else:
         yield Finding(OK, str(path), f"closed to others ({mode:o})")
-    if _git("ls-files", "--error-unmatch", str(path)) == 0:
+    if _git("rev-parse", "--git-dir") not in (0, None) and Path(".git").exists():
+        yield Finding(NOTE, str(path), "git does not tell whether it tracks it. Type: git status")
+    elif _git("ls-files", "--error-unmatch", str(path)) == 0:
         yield Finding(
             WRONG, str(path), f"git tracks it. Type: git rm --cached {path}, and have Amplitude make new keys"
         )

@@ -79,11 +79,12 @@ def steps(settings: Settings, first: dt.date, last: dt.date) -> list[Step]:
         What is to be done, in order; complete days are left out.
     """
     layout = Layout(settings.data_dir)
+    estimates = room.Estimates(layout)
     dates = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-    return [step for date in dates if (step := _step(layout, date))]
+    return [step for date in dates if (step := _step(layout, date, estimates))]
 
 
-def _step(layout: Layout, date: dt.date) -> Step | None:
+def _step(layout: Layout, date: dt.date, estimates: room.Estimates) -> Step | None:
     stages = days.stages(layout, date)
     if stages.is_loaded:
         return None
@@ -92,7 +93,7 @@ def _step(layout: Layout, date: dt.date) -> Step | None:
         what, hours = LOAD, frozenset()
     elif stages.is_exported:
         what, hours = EXTRACT, frozenset()
-    return Step(date, what, hours, room.estimate(layout, date))
+    return Step(date, what, hours, estimates.of(date))
 
 
 def show(settings: Settings, first: dt.date, last: dt.date, console: Console) -> bool:

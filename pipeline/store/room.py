@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import functools
 import itertools
 import os
 import shutil
@@ -63,20 +64,32 @@ class _Near:
     seconds: float | None
 
 
-def estimate(layout: Layout, date: dt.date) -> Estimate | None:
-    """Estimates a day by the nearest stored ones, at most `NEAR`, itself among them where it is stored.
+class Estimates:
+    """Estimates of days by those that are stored, each of which is read once.
 
     Args:
         layout: Where the data lies.
-        date: The day; one far ahead is estimated by the newest.
-
-    Returns:
-        The estimate, or None where nothing is stored to judge by.
     """
-    stored = sorted(layout.dates(), key=lambda day: abs(day - date))
-    near = list(itertools.islice((found for day in stored if (found := _look(layout, day))), NEAR))
-    if not near:
-        return None
+
+    def __init__(self, layout: Layout) -> None:
+        self._dates = layout.dates()
+        self._look = functools.cache(lambda date: _look(layout, date))
+
+    def of(self, date: dt.date) -> Estimate | None:
+        """Estimates a day by the nearest stored ones, at most `NEAR`, itself among them where it is stored.
+
+        Args:
+            date: The day; one far ahead is estimated by the newest.
+
+        Returns:
+            The estimate, or None where nothing is stored to judge by.
+        """
+        stored = sorted(self._dates, key=lambda day: abs(day - date))
+        near = list(itertools.islice((found for day in stored if (found := self._look(day))), NEAR))
+        return _mean_of(near) if near else None
+
+
+def _mean_of(near: Sequence["_Near"]) -> Estimate:
     fetched = [day.windows for day in near if day.windows]
     return Estimate(
         zip=int(_mean([day.zip for day in near]) or 0),
@@ -101,7 +114,7 @@ def refuse_small_disk(home: Layout, date: dt.date, into: Layout) -> None:
     Raises:
         StorageError: A disk has too little room.
     """
-    expected = estimate(home, date)
+    expected = Estimates(home).of(date)
     if expected is None:
         return
     there = sum(path.stat().st_size for path in _files(into.windows_dir(date)))

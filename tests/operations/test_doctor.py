@@ -127,7 +127,7 @@ def test_F6_the_free_space_is_told_in_days(project, monkeypatch):
     project.sandbox()
     assert found(project, "disk")[0][1].endswith("no day is stored yet to compare with")
     project.run_day(YESTERDAY)
-    day = room.estimate(project.layout, YESTERDAY).stored
+    day = room.Estimates(project.layout).of(YESTERDAY).stored
     for days, state in ((31, OK), (29, NOTE), (0, WRONG)):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=days * day + 1: SimpleNamespace(free=free))
         ((found_state, text),) = found(project, "disk")
@@ -143,6 +143,22 @@ def test_F19_leftovers_a_working_run_and_missing_days_are_named(project):
     with doctor.locks.hold(project.layout.lock(YESTERDAY)):
         ((state, text),) = found(project, "at work")
     assert (state, text.startswith(f"{YESTERDAY} is in use by process ")) == (NOTE, True)
+
+
+def test_F19_what_a_failed_recheck_left_is_for_the_next_one(project):
+    (project.data / ".recheck" / str(YESTERDAY)).mkdir(parents=True)
+    ((state, text),) = found(project, "leftovers")
+    assert (state, "The next recheck of those days" in text) == (NOTE, True)
+
+
+def test_F9_what_cannot_be_looked_at_is_a_finding_and_the_rest_is_looked_at(project):
+    project.sandbox()
+    project.data.mkdir()
+    (project.data / ".locks").mkdir()
+    (project.data / ".locks" / "api").mkdir()  # as a lock, it cannot be opened
+    ((state, text),) = found(project, "at work")
+    assert (state, "Is a directory" in text) == (WRONG, True)
+    assert found(project, "days") == [(NOTE, "none is stored yet. Begin with: make run")]
 
 
 def test_a_gap_is_wrong_and_says_what_to_type(project):

@@ -68,6 +68,19 @@ def test_F15_O9_verify_names_day_and_file_and_REPAIR_mends_it_without_a_request(
     assert make(project, "verify").returncode == 0
 
 
+def test_where_nothing_is_stored_nothing_is_proved(project):
+    far = OLD - dt.timedelta(days=100)
+    done = make(project, "verify", f"FROM={far}", f"TO={far}")
+    assert done.returncode == 2
+    assert f"make run DATE={far}" in done.stdout
+    assert make(project, "verify", "FROM=2099-01-01").returncode == 2
+
+
+def test_a_range_without_a_day_proves_nothing(project, kept):
+    done = make(project, "verify", f"TO={OLD - dt.timedelta(days=1)}")
+    assert (done.returncode, "No day is stored there: nothing is proved" in done.stdout) == (2, True)
+
+
 def test_a_damage_that_cannot_be_mended_stays_wrong_and_says_why(project, kept):
     flip(project.layout.raw_zip(OLD))
     kept.faults[:] = ["status:503"]

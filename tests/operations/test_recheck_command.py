@@ -30,7 +30,7 @@ def test_T8_a_day_that_has_grown_is_told_with_what_to_type_and_replaced_when_ask
     amplitude.has(*range(12))
     said = recheck(project, f"FROM={DAY}", f"TO={NEXT}")
     assert said[-2:] == [
-        "2 days asked again: 1 the same, 1 changed",
+        "2 days to ask again: 1 the same, 1 changed",
         f"WARNING: {DAY}: grown by 2 events (12 now). To take what Amplitude has: make recheck FROM={DAY} TO={DAY} REPLACE=1",
     ]
     assert stored(project) == uuids(*range(10))
@@ -74,6 +74,7 @@ def test_a_day_that_cannot_be_asked_is_a_failure_and_the_others_are_compared(pro
     amplitude.sandbox.faults[:] = [f"status:503,times={3}"]
     said = recheck(project, f"FROM={DAY}", f"TO={NEXT}", status=2)
     assert any("TransientError" in line and "503" in line for line in said)
+    assert said[-2] == "2 days to ask again: 1 the same, 0 changed, 1 not compared"
     assert [len(noted(project, day)) for day in (DAY, NEXT)] == [0, 1]
 
 
@@ -81,7 +82,7 @@ def test_days_that_are_not_complete_are_left_out_and_told(project, amplitude):
     missing = NEXT + dt.timedelta(days=1)
     said = recheck(project, f"FROM={DAY}", f"TO={missing}")
     assert "WARNING: 1 of 3 days are not complete, and are left out (make status)" in said
-    assert "2 days asked again: 2 the same, 0 changed" in said
+    assert "2 days to ask again: 2 the same, 0 changed" in said
 
 
 def test_O3_O4_C1_wrong_ranges_and_missing_credentials_ask_nothing(project, amplitude):

@@ -13,7 +13,7 @@ from pipeline.store import days, manifest
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
 from pipeline.store.records import FetchedWindow
-from pipeline.store.room import NEAR, _under_way, estimate, refuse_small_disk
+from pipeline.store.room import NEAR, Estimates, _under_way, refuse_small_disk
 
 NEXT = DAY + dt.timedelta(days=1)
 HUGE = 10**18
@@ -43,12 +43,12 @@ def copy(project, day, **changes: int) -> None:
 
 
 def test_without_a_stored_day_there_is_no_estimate_and_nothing_is_refused(project):
-    assert estimate(project.layout, DAY) is None
+    assert Estimates(project.layout).of(DAY) is None
     refuse_small_disk(project.layout, DAY, project.layout)
 
 
 def test_a_stored_day_says_what_one_takes_of_the_disk_and_of_the_api(stored):
-    found = estimate(stored.layout, NEXT)
+    found = Estimates(stored.layout).of(NEXT)
     export, load = days.export_record(stored.layout, DAY), days.load_record(stored.layout, DAY)
     assert found.zip == stored.layout.raw_zip(DAY).stat().st_size
     assert found.json == load.extraction.totals.bytes
@@ -60,10 +60,10 @@ def test_a_stored_day_says_what_one_takes_of_the_disk_and_of_the_api(stored):
 
 
 def test_a_pruned_day_says_what_it_took_and_not_how_it_was_fetched(stored):
-    whole = estimate(stored.layout, NEXT)
+    whole = Estimates(stored.layout).of(NEXT)
     remove(stored.layout.raw_zip(DAY))
     remove(stored.layout.events_dir(DAY))
-    pruned = estimate(stored.layout, NEXT)
+    pruned = Estimates(stored.layout).of(NEXT)
     assert (pruned.zip, pruned.json, pruned.parquet) == (whole.zip, whole.json, whole.parquet)
     assert (pruned.requests, pruned.seconds) == (None, None)
 
@@ -71,7 +71,7 @@ def test_a_pruned_day_says_what_it_took_and_not_how_it_was_fetched(stored):
 def test_a_day_of_which_only_the_zip_stands_says_nothing_of_the_rest(project):
     project.sandbox()
     fetch_day(DAY, project.settings, lambda _share, _text: None)
-    found = estimate(project.layout, NEXT)
+    found = Estimates(project.layout).of(NEXT)
     assert (found.json, found.parquet) == (0, 0)
     assert found.zip
     assert found.requests == 4
@@ -81,9 +81,9 @@ def test_it_is_the_mean_of_the_nearest_days(stored):
     for n in range(1, NEAR + 1):
         copy(stored, DAY + dt.timedelta(days=n), zip=100 * n, json=1000 * n)
     far = DAY + dt.timedelta(days=300)
-    found = estimate(stored.layout, far)
+    found = Estimates(stored.layout).of(far)
     assert (found.zip, found.json) == (400, 4000)  # of 1 to 7; the eighth is too far
-    assert estimate(stored.layout, dt.date.max) == found
+    assert Estimates(stored.layout).of(dt.date.max) == found
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_F6_a_disk_that_is_too_small_is_told_with_numbers_before_anything_is_ask
 
 
 def test_F6_verified_windows_that_are_there_are_not_needed_twice(stored, monkeypatch):
-    expected = estimate(stored.layout, NEXT)
+    expected = Estimates(stored.layout).of(NEXT)
     window = stored.layout.windows_dir(NEXT) / "00-05.zip"
     window.parent.mkdir()
     window.write_bytes(bytes(expected.zip // 2))
