@@ -148,7 +148,7 @@ def published(data: Path) -> list[tuple[int, int]]:
     return windows
 
 
-@pytest.mark.parametrize("fault", chosen(0, every=4), ids=lambda fault: fault.spec)
+@pytest.mark.parametrize("fault", chosen(2, every=7), ids=lambda fault: fault.spec)
 def test_N_H_a_fault_that_stays(tmp_path, sandbox, tally, fault):
     truth = served(sandbox, DAY)
     commands = Commands(tmp_path, sandbox, **SHORT)
@@ -170,7 +170,7 @@ def test_N_H_a_fault_that_stays(tmp_path, sandbox, tally, fault):
     assert not damage
 
 
-@pytest.mark.parametrize("fault", chosen(1, every=3), ids=lambda fault: fault.spec)
+@pytest.mark.parametrize("fault", chosen(0, every=5), ids=lambda fault: fault.spec)
 def test_N14_a_fault_that_passes(tmp_path, sandbox, tally, fault):
     truth = served(sandbox, DAY)
     commands = Commands(tmp_path, sandbox, **SHORT)

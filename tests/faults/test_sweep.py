@@ -5,10 +5,10 @@ from scenarios import first_run, forced_run, imported_run, range_run
 from sweep import MODES, STAGES, points, stage, swept
 from truth import FULL
 
-EVERY = 1 if FULL else 127
+EVERY = 1 if FULL else 251
 """Of the calls, the cut takes every so manyth in each mode: a prime, so that it falls into no step of the program."""
 
-EVERY_BESIDE = 13 if FULL else 307
+EVERY_BESIDE = 13 if FULL else 701
 """Of the calls of what is swept beside the first run and the forced one: they do the same in another order."""
 
 each_stage = pytest.mark.parametrize(

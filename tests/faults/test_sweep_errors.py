@@ -15,7 +15,7 @@ from truth import FULL, complete, served
 
 READS = [Fault(mode, error="EIO", calls="reads") for mode in ("once", "sticky")]
 OTHERS = [Fault("sticky", error=error) for error in ("EDQUOT", "EROFS", "ESTALE")]
-EVERY = 11 if FULL else 151
+EVERY = 11 if FULL else 401
 
 
 @pytest.mark.parametrize("scenario", [forced_run, repeated_run], ids=["forced run", "run of a day that is there"])
