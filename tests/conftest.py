@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from projects import REAL_EXPORTS, Project, leaks
+from tally import summary
 
 from pipeline import settings
 from pipeline.export import download
@@ -67,3 +68,10 @@ def _left_by(item: pytest.Item) -> Iterator[tuple[str, str]]:
             small = path.is_file() and path.stat().st_size < _READ_WHOLE
             if small and path.name not in {".env", ".netrc"}:
                 yield str(path.relative_to(tmp_path)), path.read_bytes().decode("utf-8", "replace")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Prints the fault suite's count; from here, for of a folder's conftest only the workers know."""
+    line = summary(report for reports in terminalreporter.stats.values() for report in reports)
+    if line:
+        terminalreporter.write_line(line)
