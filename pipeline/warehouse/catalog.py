@@ -210,6 +210,7 @@ def _write(part: Path, before: Path | None, layout: Layout, loaded: Loaded, sett
         same = {date for date, record in loaded.items() if known.get(date) == record.id}
         connection.execute(f"ATTACH {duck.text(str(part))} AS made (STORAGE_VERSION '{_READERS}')")
         connection.execute("USE made")
+        connection.begin()  # else each statement is synced by itself, into a file that nobody sees yet
         files = _files(layout, loaded)
         repeats.fill(connection, files, same, f"before.{repeats.TABLE}")
         daytable.fill(connection, loaded.values())
@@ -223,6 +224,7 @@ def _write(part: Path, before: Path | None, layout: Layout, loaded: Loaded, sett
             "INSERT INTO made VALUES (?, ?, ?, ?)",
             [_digest(layout, loaded), str(layout.root.absolute()), now, pipeline.__version__],
         )
+        connection.commit()
         connection.execute("CHECKPOINT made")
         connection.execute("USE memory")
         connection.execute("DETACH made")
