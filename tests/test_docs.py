@@ -63,7 +63,9 @@ def test_the_version_is_one_and_stands_in_the_changelog():
     assert version in read("CHANGELOG.md")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "bench/requirements.txt", ".ci/requirements.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "bench/requirements.txt", ".ci/requirements.txt"]
+)
 def test_C16_every_requirement_is_pinned_with_hashes_and_names_no_index(name):
     text = re.sub(r"^\s*#.*$", "", read(name), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip()]
