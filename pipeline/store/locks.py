@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from loguru import logger
 from pipeline.errors import storage_errors
 from pipeline.store.publish import make_dirs
 from pipeline.text import printable
+
+_LOOK = 0.02  # seconds; a look at a lock, as `holder` takes, is over by then
 
 
 @contextlib.contextmanager
@@ -28,7 +31,7 @@ def hold(path: Path) -> Iterator[None]:
         make_dirs(path.parent)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not _taken(file):
+        if not (_taken(file) or _taken_soon(file)):
             name = "the Export API" if path.name == "api" else path.name
             logger.info("{} is in use by {}: waiting for it", name, _holder(file))
             with storage_errors(path):
@@ -49,17 +52,24 @@ def holder(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        return None if _taken(file) else _holder(file)
+        # Shared: two who look at once do not take each other for a holder.
+        return None if _taken(file, fcntl.LOCK_SH) else _holder(file)
     finally:
         os.close(file)
 
 
-def _taken(file: int) -> bool:
+def _taken(file: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _taken_soon(file: int) -> bool:
+    """Tries once more: who only looked at the lock held it for a moment, and the name in it is of one long gone."""
+    time.sleep(_LOOK)
+    return _taken(file)
 
 
 def _holder(file: int) -> str:

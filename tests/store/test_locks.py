@@ -1,11 +1,13 @@
 """Locks between processes: one works, the other waits and says for whom; the dead hold nothing."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from loguru import logger
@@ -75,6 +77,18 @@ def test_a_lock_that_is_free_or_was_never_taken_has_no_holder(tmp_path):
     with locks.hold(tmp_path / "locks" / "lock"):
         assert "process" in locks.holder(tmp_path / "locks" / "lock")
     assert locks.holder(tmp_path / "locks" / "lock") is None
+
+
+def test_who_only_looks_is_no_holder_to_another_who_looks_nor_to_who_takes_it(tmp_path, monkeypatch, other, said):
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    looking = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert locks.holder(tmp_path / "lock") is None
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(looking))  # the look is over in a moment
+    with locks.hold(tmp_path / "lock"):
+        pass
+    assert said == []
 
 
 def test_an_error_inside_lets_go(tmp_path):
