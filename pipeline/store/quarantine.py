@@ -1,6 +1,7 @@
 """Refused archives and damaged days, put aside with the reason: nothing is thrown away unseen, and nothing piles up."""
 
 import datetime as dt
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ KEPT = 3
 """Refused archives of a day that are kept, the newest."""
 
 _REASON, _LAST = ".reason.txt", ".last-copy"
+_PART = ".copy.tmp"
 
 
 def put_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
@@ -40,7 +42,8 @@ def put_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
 def copy_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
     """Copies what is damaged, and of which there is no whole copy, to the day's quarantine, its reason beside it.
 
-    It takes no room where the file system has hard links, and is never removed here: somebody is to look at it.
+    It takes no room where the file system has hard links, and is never removed here: somebody is to look at it. What
+    an earlier copy holds already is not copied again.
 
     Args:
         layout: Where the data lies.
@@ -51,20 +54,22 @@ def copy_aside(layout: Layout, date: dt.date, path: Path, reason: str) -> Path:
     Returns:
         Where the copy lies.
     """
-    kept = _place(layout.quarantine(date), path, _LAST)
-    if path.is_dir():
-        shutil.copytree(path, kept, copy_function=_link)
-        sync(kept)
-    else:
-        _link(path, kept)
-    sync(kept.parent)
-    _explain(kept, reason)
+    folder = layout.quarantine(date)
+    kept = next((copy for copy in folder.glob(f"*_{path.name}{_LAST}") if _is_same(path, copy)), None)
+    if kept is None:
+        kept = _place(folder, path, _LAST)
+        part = folder / _PART
+        remove(part)  # of one that was killed
+        if path.is_dir():
+            shutil.copytree(path, part, copy_function=_link, symlinks=True)
+            sync(part)
+        else:
+            _link(path, part)
+        part.rename(kept)
+        sync(folder)
+    if not kept.with_name(kept.name + _REASON).exists():
+        _explain(kept, reason)
     return kept
-
-
-def has_copies(layout: Layout, date: dt.date) -> bool:
-    """Tells whether the quarantine has copies of a damaged day."""
-    return any(layout.quarantine(date).glob(f"*{_LAST}"))
 
 
 def _place(folder: Path, path: Path, suffix: str = "") -> Path:
@@ -75,6 +80,18 @@ def _place(folder: Path, path: Path, suffix: str = "") -> Path:
 
 def _explain(kept: Path, reason: str) -> None:
     kept.with_name(kept.name + _REASON).write_text(redact(reason) + "\n", encoding="utf-8")
+
+
+def _is_same(path: Path, copy: Path) -> bool:
+    if path.is_dir() and copy.is_dir():
+        names = {each.name for each in path.iterdir()}
+        return names == {each.name for each in copy.iterdir()} and all(
+            _is_same(path / name, copy / name) for name in names
+        )
+    try:
+        return path.samefile(copy) or filecmp.cmp(path, copy, shallow=False)
+    except OSError:  # the disk does not read it, or a link leads nowhere
+        return False
 
 
 def _link(path: str | Path, kept: str | Path) -> None:

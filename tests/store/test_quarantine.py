@@ -8,7 +8,7 @@ from archives import DAY, write
 
 from pipeline.redaction import Secret, remember_pair
 from pipeline.store.paths import Layout
-from pipeline.store.quarantine import copy_aside, has_copies, put_aside
+from pipeline.store.quarantine import copy_aside, put_aside
 
 
 @pytest.fixture
@@ -67,7 +67,6 @@ def test_a_copy_of_what_is_damaged_stays_whatever_is_put_aside_later(layout, mon
         monkeypatch.setattr(os, "link", refused)
     file = write(layout.events_dir(DAY) / "a.json", b"{}")
     raw = write(layout.raw_zip(DAY), b"damaged")
-    assert not has_copies(layout, DAY)
     folder, zip_ = (copy_aside(layout, DAY, place, "a bit was flipped") for place in (layout.events_dir(DAY), raw))
     for number in range(5):
         put_aside(layout, DAY, write(layout.raw_part(DAY), b"%d" % number), "cut")
@@ -75,4 +74,33 @@ def test_a_copy_of_what_is_damaged_stays_whatever_is_put_aside_later(layout, mon
     assert ((folder / "a.json").read_bytes(), zip_.read_bytes()) == (b"{}", b"damaged")
     assert zip_.samefile(raw) == links
     assert zip_.with_name(zip_.name + ".reason.txt").read_text() == "a bit was flipped\n"
-    assert has_copies(layout, DAY)
+    again = [copy_aside(layout, DAY, place, "once more") for place in (layout.events_dir(DAY), raw)]
+    assert again == [folder, zip_]
+    assert zip_.with_name(zip_.name + ".reason.txt").read_text() == "a bit was flipped\n"
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_what_differs_from_its_last_copy_is_copied_again(layout, kind):
+    file = write(layout.events_dir(DAY) / "a.json", b"{}")
+    place = file.parent if kind == "directory" else file
+    first = copy_aside(layout, DAY, place, "one")
+    file.unlink()
+    write(file, b"[]")
+    second = copy_aside(layout, DAY, place, "two")
+    kept = [copy / "a.json" if kind == "directory" else copy for copy in (first, second)]
+    assert [path.read_bytes() for path in kept] == [b"{}", b"[]"]
+
+
+def test_K1_a_copy_that_was_killed_half_way_is_none(layout, monkeypatch):
+    write(layout.events_dir(DAY) / "a.json", b"{}")
+
+    def killed(part, _kept):
+        raise KeyboardInterrupt(part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(layout.root), "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy_aside(layout, DAY, layout.events_dir(DAY), "a bit was flipped")
+    kept = copy_aside(layout, DAY, layout.events_dir(DAY), "a bit was flipped")
+    assert sorted(path.name for path in layout.quarantine(DAY).iterdir()) == [kept.name, f"{kept.name}.reason.txt"]
+    assert (kept / "a.json").read_bytes() == b"{}"
