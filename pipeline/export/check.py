@@ -42,7 +42,7 @@ def check_zip(
     if ref:
         if digests.sha256(path, counted) == (ref.bytes, ref.sha256):
             return ""
-        changed = "it is not what was extracted, for its SHA-256 is another"
+        changed = "its SHA-256 is not the recorded one"
     try:
         with Archive(path, settings) as archive:
             for member in archive.of_day(date, range(HOURS)):
@@ -97,7 +97,7 @@ def check_json(path: Path, file: EventsFile, counted: Callable[[int], None]) -> 
     if size != file.bytes:
         return f"it has {count(size, 'byte')}, not {file.bytes:,}"
     if f"{crc:08x}" != file.crc32:
-        return "it was changed, for its CRC-32 is another"
+        return "its CRC-32 is not the recorded one"
     if (lines.lines, lines.blank_lines) != (file.lines, file.blank_lines):
         return f"it has {count(lines.lines, 'line')}, {lines.blank_lines:,} of them blank, which are other numbers"
     return ""

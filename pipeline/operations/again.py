@@ -20,10 +20,93 @@ from pipeline.store.records import EventsRecord, ExportRecord, Recheck
 from pipeline.warehouse.compare import Difference, compare_day
 
 _TAKEN_UP = dt.timedelta(days=1)  # what an earlier recheck left is no news of today once it is older
-_FETCHED, _EXTRACTED = 0.7, 0.8  # the share of the work that is done then
+_FETCHED, EXTRACTED = 0.7, 0.8
+"""The share of the work that is done then."""
 
 
-class AskedAgain:
+class FetchedAgain:
+    """A day, fetched again into a staging of its own; the caller holds its lock.
+
+    Args:
+        home: Where it is stored.
+        date: The upload day, UTC.
+        settings: How to ask; limits.
+        report: Told how far it is.
+        app: The project whose events an earlier recheck must have fetched, to be gone on from.
+
+    Attributes:
+        date: The upload day, UTC.
+        staged: The staging.
+    """
+
+    def __init__(self, home: Layout, date: dt.date, settings: Settings, report: Report, app: int | None) -> None:
+        self.date = date
+        self.staged = home.recheck(date)
+        self._home = home
+        self._settings = settings
+        self._report = report
+        self._app = app
+
+    def fetch(self) -> None:
+        """Fetches the day; goes on from what an earlier recheck had, unless that is too old.
+
+        Raises:
+            PipelineError: As `fetch_day` says; verified windows stay for the next time.
+        """
+        self._clear_rows()
+        since = dt.datetime.now(dt.UTC) - _TAKEN_UP
+        left = days.export_record(self.staged, self.date)
+        if left and self._is_taken_up(left, since):
+            logger.info("what an earlier recheck fetched stands, and holds")
+            self._record = left
+            return
+        remove(self.staged.raw_zip(self.date))
+        self._record = fetch_day(self.date, self._settings, self.share(0, _FETCHED), into=self.staged, since=since)
+
+    def extract(self) -> EventsRecord:
+        """Extracts what was fetched, beside it.
+
+        Raises:
+            ArchiveError: What was staged is damaged; it is removed.
+            LimitError: It is larger than the settings allow; it stays for the next time.
+            OSError: The disk refused.
+        """
+        path, directory = self.staged.raw_zip(self.date), self.staged.events_dir(self.date)
+        make_dirs(directory)
+        report = self.share(_FETCHED, EXTRACTED)
+        try:
+            return write_events(path, self.date, directory, self._settings, report, durable=False)
+        except LimitError as error:
+            raise LimitError(f"{path}: {error.what}", error.todo) from None
+        except ArchiveError as error:
+            remove(path)
+            raise ArchiveError(f"{path}: {error.what}", error.todo) from None
+
+    def replace(self) -> None:
+        """Publishes the ZIP in the place of the day's, its bytes checked once more; the chain makes the rest anew."""
+        with Archive(self.staged.raw_zip(self.date), self._settings) as archive:
+            sources = [Source.of(archive, member) for member in archive.of_day(self.date, range(HOURS))]
+            publish_day(self._home, self._settings, self._record, sources)
+
+    def clear(self) -> None:
+        """Removes all that was staged."""
+        remove(self.staged.root)
+
+    def share(self, begin: float, end: float) -> Report:
+        """Returns what tells the progress of a part of the work: from one share of it to another."""
+        return lambda share, text: self._report(begin + share * (end - begin), text)
+
+    def _is_taken_up(self, left: ExportRecord, since: dt.datetime) -> bool:
+        mine = (self._app, self._settings.host, days.redo_asked(self._home, self.date))
+        return (left.app, left.host, left.redo) == mine and min(_asked(left)) >= since
+
+    def _clear_rows(self) -> None:
+        """Removes what a killed recheck had made of its ZIP."""
+        for place in (self.staged.events_dir, self.staged.parquet_part, self.staged.rejected_dir):
+            remove(place(self.date))
+
+
+class AskedAgain(FetchedAgain):
     """A complete day, asked for again; the caller holds its lock.
 
     Args:
@@ -42,29 +125,9 @@ class AskedAgain:
             raise LoadError(
                 "it is not complete: there is nothing to compare with", f"Do it first: make run DATE={date}"
             )
-        self.date = date
-        self._home = home
-        self._settings = settings
-        self._report = report
-        self._staged = home.recheck(date)
+        super().__init__(home, date, settings, report, stages.load.app)
         self._stages = stages
         self._load = stages.load
-
-    def fetch(self) -> None:
-        """Fetches the day; goes on from what an earlier recheck had, unless that is too old.
-
-        Raises:
-            PipelineError: As `fetch_day` says; verified windows stay for the next time.
-        """
-        self._clear_rows()
-        since = dt.datetime.now(dt.UTC) - _TAKEN_UP
-        left = days.export_record(self._staged, self.date)
-        if left and self._is_taken_up(left, since):
-            logger.info("what an earlier recheck fetched stands, and holds")
-            self._record = left
-            return
-        remove(self._staged.raw_zip(self.date))
-        self._record = fetch_day(self.date, self._settings, self._share(0, _FETCHED), into=self._staged, since=since)
 
     def difference(self) -> Difference:
         """Compares what was fetched with what is stored, and reads as little of it as will do.
@@ -80,42 +143,29 @@ class AskedAgain:
         same = Difference(self._load.counts.rows)
         if self._has_the_same_members():
             return same
-        events = self._extracted()
+        events = self.extract()
         before = self._stages.events
         if before and _json_of(before) == _json_of(events):
             return same
-        report = self._share(_EXTRACTED, 1)
-        return compare_day(self._home, self._load, self._staged, events, self._settings, report)
-
-    def replace(self) -> None:
-        """Publishes the ZIP in the place of the day's, its bytes checked once more; the chain makes the rest anew."""
-        with self._zip(self._staged) as archive:
-            sources = [Source.of(archive, member) for member in archive.of_day(self.date, range(HOURS))]
-            publish_day(self._home, self._settings, self._record, sources)
+        return compare_day(self._home, self._load, self.staged, events, self._settings, self.share(EXTRACTED, 1))
 
     def note(self, found: Difference, *, replaced: bool) -> None:
         """Notes in the day's record what was found; after the replacing, so that it never says what is not so."""
         noted = Recheck(
-            at=min(_asked(self._record)), events=found.events, grown=found.grown, shrunk=found.shrunk, replaced=replaced
+            at=min(_asked(self._record)),
+            events=found.events,
+            grown=found.grown,
+            shrunk=found.shrunk,
+            changed=found.changed,
+            replaced=replaced,
         )
         partition.note_recheck(self._home, self._load, noted)
-
-    def clear(self) -> None:
-        """Removes all that was staged."""
-        remove(self._staged.root)
-
-    def _share(self, begin: float, end: float) -> Report:
-        return lambda share, text: self._report(begin + share * (end - begin), text)
-
-    def _is_taken_up(self, left: ExportRecord, since: dt.datetime) -> bool:
-        mine = (self._load.app, self._settings.host, days.redo_asked(self._home, self.date))
-        return (left.app, left.host, left.redo) == mine and min(_asked(left)) >= since
 
     def _has_the_same_members(self) -> bool:
         if self._stages.export is None:
             return False
         try:
-            with self._zip(self._home) as before, self._zip(self._staged) as now:
+            with self._zip(self._home) as before, self._zip(self.staged) as now:
                 return _are_alike(before, now)
         except ArchiveError as error:
             logger.warning("the ZIPs cannot be compared, so their events are: {}", error.what)
@@ -123,24 +173,6 @@ class AskedAgain:
 
     def _zip(self, layout: Layout) -> Archive:
         return Archive(layout.raw_zip(self.date), self._settings)
-
-    def _extracted(self) -> EventsRecord:
-        path, directory = self._staged.raw_zip(self.date), self._staged.events_dir(self.date)
-        make_dirs(directory)
-        report = self._share(_FETCHED, _EXTRACTED)
-        try:
-            return write_events(path, self.date, directory, self._settings, report, durable=False)
-        except LimitError as error:
-            raise LimitError(f"{path}: {error.what}", error.todo) from None
-        except ArchiveError as error:
-            remove(path)
-            raise ArchiveError(f"{path}: {error.what}", error.todo) from None
-
-    def _clear_rows(self) -> None:
-        """Removes what a killed recheck had made of its ZIP."""
-        staged = self._staged
-        for place in (staged.events_dir, staged.parquet_part, staged.rejected_dir):
-            remove(place(self.date))
 
 
 def _asked(record: ExportRecord) -> list[dt.datetime]:

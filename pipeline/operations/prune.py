@@ -8,14 +8,14 @@ from pathlib import Path
 from loguru import logger
 
 from pipeline import logs
-from pipeline.errors import storage_errors
+from pipeline.errors import PipelineError, storage_errors
 from pipeline.operations.readers import Readers
-from pipeline.operations.reading import read_day, strange_files
+from pipeline.operations.reading import ALL, read_day, strange_files
 from pipeline.operations.status import last_settled
 from pipeline.progress import Report
 from pipeline.settings import Settings
 from pipeline.store import days, locks, partition
-from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
+from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove, sync
 from pipeline.text import size
@@ -23,7 +23,10 @@ from pipeline.text import size
 PRUNED = (EVENTS, RAW)
 """What can be pruned: the JSON lines, which the ZIP holds too; the ZIPs, which nothing else holds exactly."""
 
-_READ = {EVENTS: frozenset({RAW, PARQUET, REJECTED}), RAW: frozenset({PARQUET, REJECTED})}
+_READ = {EVENTS: ALL - {EVENTS}, RAW: ALL}
+"""What is read before: the JSON lines go though they are damaged, but not the ZIP that they are mended from."""
+
+_LINK = "it is a link, and what it leads to would stay: move that here, or remove both yourself"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,32 +55,81 @@ def prune(settings: Settings, keep_days: int, what: str, report: Report, *, yes:
         settings: Where the data lies.
         keep_days: Settled days, counted back from the last one, of which nothing is removed.
         what: `events`: the JSON lines, of days that are loaded and whose ZIP and Parquet hold. `raw`: the ZIPs, the
-            only exact copy of what Amplitude sent, of days that are loaded and whose Parquet holds.
+            only exact copy of what Amplitude sent, of days that are loaded and of which all holds that is there.
         report: Told how far it is.
         yes: Whether ZIPs are removed; without it they are only named. JSON lines need no such word.
 
     Returns:
-        A result for each older day that has the stage.
+        A result for each older day that has the stage. A day that fails, for a newer version of the pipeline wrote a
+        record of it or the disk refused, is kept, and does not stop the others. A stage is there whole or not at all.
 
     Raises:
-        ConfigError: A newer version of the pipeline wrote a record.
-        StorageError: The disk refused; a stage is there whole or not at all.
+        StorageError: The data folder itself cannot be read.
     """
     layout = Layout(settings.data_dir)
     newest = last_settled(settings) - dt.timedelta(days=keep_days)
-    dates = [date for date in layout.dates() if date <= newest and os.path.lexists(_place(layout, date, what))]
+    dates = [date for date in layout.dates() if date <= newest]
+    really = yes or what == EVENTS
     results: list[Pruned] = []
     for index, date in enumerate(dates):
         report(index / len(dates), f"{date}")
-        with logs.about(date, "prune"), storage_errors(layout.root), locks.hold(layout.lock(date)):
-            results.append(_pruned(layout, date, settings, what, really=yes or what == EVENTS))
+        with logs.about(date, "prune"):
+            if really:
+                _clear_leftovers(layout, date)
+            if os.path.lexists(_place(layout, date, what)):
+                results.append(_pruned(layout, date, settings, what, really=really))
     return results
 
 
+def remove_stage(layout: Layout, date: dt.date, what: str) -> None:
+    """Removes a stage of a day; what is left of a directory by a kill is a leftover, which the next run clears.
+
+    Args:
+        layout: Where the data lies.
+        date: The upload day; the caller holds its lock.
+        what: `events` or `raw`.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    place = _place(layout, date, what)
+    if what == EVENTS:
+        aside = layout.events_part(date)
+        remove(aside)
+        place.rename(aside)
+        sync(place.parent)
+        remove(aside)
+    else:
+        place.unlink()
+        sync(place.parent)
+
+
+def _clear_leftovers(layout: Layout, date: dt.date) -> None:
+    """Removes what is staged of a complete day: a prune that was killed has left it, and no run asks for the day."""
+    try:
+        if any(os.path.lexists(path) for path in layout.staged(date)):
+            with storage_errors(layout.root), locks.hold(layout.lock(date)):
+                for path in layout.staged(date) if days.is_loaded(layout, date) else ():
+                    remove(path)
+    except PipelineError as error:
+        logger.warning("its leftovers stay. {}", error)
+
+
 def _pruned(layout: Layout, date: dt.date, settings: Settings, what: str, *, really: bool) -> Pruned:
+    try:
+        with storage_errors(layout.root), locks.hold(layout.lock(date)):
+            return _pruned_alone(layout, date, settings, what, really=really)
+    except PipelineError as error:
+        place = _place(layout, date, what)
+        logger.error("{} is kept: {}", place, logs.plain(error))
+        return Pruned(date, place, 0, kept=str(error))
+
+
+def _pruned_alone(layout: Layout, date: dt.date, settings: Settings, what: str, *, really: bool) -> Pruned:
+    """Prunes a day whose lock is held."""
     place = _place(layout, date, what)
     found = Pruned(date, place, _bytes(place))
-    why = _reason(layout, date, settings, what)
+    why = _LINK if place.is_symlink() else _reason(layout, date, settings, what)
     if why:
         logger.warning("{} is kept: {}", place, why)
         return dataclasses.replace(found, kept=why)
@@ -86,7 +138,7 @@ def _pruned(layout: Layout, date: dt.date, settings: Settings, what: str, *, rea
     load = days.load_record(layout, date)
     if load:
         partition.note_pruned(layout, load, what)  # before, so that a kill does not leave it gone and nobody knows why
-    _remove(layout, date, what)
+    remove_stage(layout, date, what)
     logger.info("{} is removed: {}", place, size(found.bytes))
     return dataclasses.replace(found, is_removed=True)
 
@@ -111,20 +163,6 @@ def _reason(layout: Layout, date: dt.date, settings: Settings, what: str) -> str
     return ""
 
 
-def _remove(layout: Layout, date: dt.date, what: str) -> None:
-    """Removes a stage; what is left of a directory by a kill is a leftover, which the next run clears."""
-    place = _place(layout, date, what)
-    if what == EVENTS:
-        aside = layout.events_part(date)
-        remove(aside)
-        place.rename(aside)
-        sync(place.parent)
-        remove(aside)
-    else:
-        place.unlink()
-        sync(place.parent)
-
-
 def _place(layout: Layout, date: dt.date, what: str) -> Path:
     return layout.raw_zip(date) if what == RAW else layout.events_dir(date)
 
@@ -133,4 +171,4 @@ def _bytes(place: Path) -> int:
     if place.is_dir():
         with os.scandir(place) as entries:
             return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
-    return place.stat().st_size
+    return place.stat(follow_symlinks=False).st_size

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import StorageError, storage_errors
+from pipeline.errors import PipelineError, StorageError, storage_errors
 from pipeline.export.check import check_json, check_members, check_zip
 from pipeline.operations.readers import UNREADABLE, Check, Counted, Readers, is_of_the_disk
 from pipeline.settings import Settings
@@ -47,6 +47,7 @@ class DayReport:
         bytes: Bytes that were read.
         damage: What is wrong, by file.
         notes: What is to be known, and is no damage.
+        error: Why it could not be read to the end; None where it was. Then nobody knows whether it is whole.
     """
 
     date: dt.date
@@ -55,6 +56,7 @@ class DayReport:
     bytes: int = 0
     damage: list[Damage] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    error: PipelineError | None = None
 
     def is_damaged(self, *stages: str) -> bool:
         """Tells whether one of these stages is damaged."""

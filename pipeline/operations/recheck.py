@@ -87,8 +87,9 @@ def refetch(settings: Settings, date: dt.date, report: Report) -> Result:
         report: Told how far it is.
 
     Returns:
-        The result: replaced, where Amplitude still has every event that is stored, and then the chain must run on the
-        day; else what is stored is left as it is, and the error says what to type.
+        The result: replaced, where Amplitude still has every event that is stored, with the same values, and no fewer
+        lines that are no events (these are counted, and not compared); then the chain must run on the day. Else what
+        is stored is left as it is, and the error says what to type.
     """
     return _done(settings, date, report, _mended)
 
@@ -169,11 +170,19 @@ def _compared(day: AskedAgain, found: Difference, *, replace: bool) -> Result:
 
 
 def _mended(day: AskedAgain, found: Difference) -> Result:
-    if found.shrunk:
+    lacks = (
+        (found.shrunk, "has {} of it no more", "event"),
+        (found.changed, "has other values in {} of it", "event"),
+        (found.fewer_rejects, "has {} of it no more that became no event", "line"),
+    )
+    whys = [how.format(count(number, what)) for number, how, what in lacks if number]
+    if whys:
+        typed = f"make recheck FROM={day.date} TO={day.date} REPLACE=1"
+        if found.is_none:  # to a recheck it is the same
+            typed = f"make force DATE={day.date}"
         error = LoadError(
-            f"Amplitude has {count(found.shrunk, 'event')} of it no more: its ZIP is not fetched anew, and what is"
-            " stored stands",
-            f"To take what Amplitude has all the same: make recheck FROM={day.date} TO={day.date} REPLACE=1",
+            f"Amplitude {' and '.join(whys)}: its ZIP is not fetched anew, and what is stored stands",
+            f"To take what Amplitude has all the same: {typed}",
         )
         return Result(day.date, found, error=error)
     day.replace()

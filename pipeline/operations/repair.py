@@ -13,6 +13,8 @@ from loguru import logger
 from pipeline import logs
 from pipeline.errors import ConfigError, CredentialsError, PipelineError, StorageError, storage_errors
 from pipeline.export.extract import extract_day
+from pipeline.operations.lost import fetch_lost
+from pipeline.operations.prune import remove_stage
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import DayReport, read_day
 from pipeline.operations.recheck import refetch
@@ -46,8 +48,10 @@ def repair(settings: Settings, found: Sequence[DayReport], report: Report) -> li
     * Events are extracted anew where the ZIP is whole; the Parquet is loaded anew where the events are.
     * A damaged ZIP is fetched again, and so are events without a whole one, where the Parquet is whole: the day is
       replaced only if Amplitude still has every event that is stored.
-    * Where no stage is whole, the day is asked for again as `make force` does, for the chain to fetch; what is damaged
-      is kept in the quarantine.
+    * Where no stage is whole, the day is fetched again too, and replaced only by no fewer events than its records tell
+      of; what is damaged is kept in the quarantine.
+    * Damaged events of a day without a ZIP, of which Amplitude has not every event any more, go to the quarantine: the
+      Parquet is whole, and nothing else could be made of them.
 
     Args:
         settings: Where the data lies, and all that the stages need.
@@ -95,7 +99,7 @@ class _Repair:
                 must_fetch = bool(found.damage) and self._rebuild(found)
             if must_fetch:
                 again = refetch(self._settings, self._date, self._report)  # it takes the lock, and says what it found
-                if again.error:
+                if again.error and not (again.difference and self._withdraw_events()):
                     return Repaired(self._date, error=again.error)
             return Repaired(self._date, must_run=not days.is_loaded(self._layout, self._date))
         except PipelineError as error:
@@ -111,7 +115,7 @@ class _Repair:
         has_events = not is_damaged(EVENTS) and days.events_record(layout, date) is not None
         has_rows = not is_damaged(PARQUET) and days.load_record(layout, date) is not None
         if not (has_zip or has_events or has_rows):
-            self._ask_redo(found)
+            self._fetch_lost(found)
             return False
         must_load = not has_rows or is_damaged(REJECTED)
         if has_zip and (is_damaged(EVENTS) or (must_load and not has_events)):
@@ -125,7 +129,10 @@ class _Repair:
         return is_damaged(RAW) or must_load or (is_damaged(EVENTS) and not has_events)
 
     def _clear_the_way(self, found: DayReport) -> None:
-        """Takes away what every command would refuse the day for: what the disk does not read, or seems to be newer."""
+        """Takes away what every command would refuse the day for: what the disk does not read, or seems to be newer.
+
+        An empty file takes its place, so that the day stays damaged until it is mended, whatever comes between.
+        """
         layout, date = self._layout, self._date
         records = {layout.raw_zip(date): RAW, layout.events_marker(date): EVENTS, layout.parquet_marker(date): PARQUET}
         for path in sorted({layout.root / damage.path for damage in found.damage} & records.keys()):
@@ -133,21 +140,40 @@ class _Repair:
                 _READ[records[path]](layout, date)
             except (ConfigError, StorageError) as error:
                 kept = quarantine.put_aside(layout, date, path, error.what)
+                path.touch()
                 sync(path.parent)
                 logger.info("{} is damaged; it is kept as {}", path, kept)
 
-    def _ask_redo(self, found: DayReport) -> None:
-        """Makes the chain fetch the day, and keeps what there is: Amplitude may have less of it by now."""
+    def _fetch_lost(self, found: DayReport) -> None:
+        """Keeps what there is, for Amplitude may have less of it by now, and fetches the day for the chain to go on."""
         layout, date = self._layout, self._date
-        if not (days.redo_asked(layout, date) and quarantine.has_copies(layout, date)):
-            reason = "\n".join(f"{damage.path}: {damage.what}" for damage in found.damage)
-            places = (
-                layout.raw_zip(date), layout.events_dir(date), layout.parquet_dir(date), layout.rejected_dir(date)
-            )  # fmt: skip
-            for place in places:
-                if place.exists():
-                    quarantine.copy_aside(layout, date, place, reason)
-            days.ask_redo(layout, date)
+        reason = "\n".join(f"{damage.path}: {damage.what}" for damage in found.damage)
+        places = (layout.raw_zip(date), layout.events_dir(date), layout.parquet_dir(date), layout.rejected_dir(date))
+        for place in places:
+            if place.exists():
+                quarantine.copy_aside(layout, date, place, reason)
         logger.warning(
-            "no stage of it is whole: it is fetched again. What was damaged is kept in {}", layout.quarantine(date)
+            "no stage of it is whole: it is fetched again. What is damaged is kept in {}", layout.quarantine(date)
         )
+        fetch_lost(self._settings, date, self._report)
+
+    def _withdraw_events(self) -> bool:
+        """Puts damaged events aside that nothing mends; tells whether the day is whole without them.
+
+        With a ZIP, damaged too, there is still something that they may be made of by hand.
+        """
+        layout, date = self._layout, self._date
+        with storage_errors(layout.root), locks.hold(layout.lock(date)):
+            found = read_day(layout, date, self._settings, Readers(self._settings))
+            others = found.is_damaged(RAW, PARQUET, REJECTED) or os.path.lexists(layout.raw_zip(date))
+            load = days.load_record(layout, date)
+            if others or load is None or not found.is_damaged(EVENTS):
+                return False
+            reason = "\n".join(f"{damage.path}: {damage.what}" for damage in found.damage)
+            kept = quarantine.copy_aside(layout, date, layout.events_dir(date), reason)
+            remove_stage(layout, date, EVENTS)
+        logger.warning(
+            "the JSON lines are damaged, and nothing mends them: they are kept as {}, and the day is complete without"
+            " them, for its Parquet is whole", kept,
+        )  # fmt: skip
+        return True

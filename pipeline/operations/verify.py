@@ -1,12 +1,14 @@
 """`make verify`: every published byte of the days asked for, read again; a green run is no proof, this is."""
 
+import contextlib
 import datetime as dt
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import logs, threads
-from pipeline.errors import storage_errors
+from pipeline.errors import PipelineError, StorageError, storage_errors
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import DayReport, is_stored, read_day
 from pipeline.operations.status import last_settled
@@ -32,12 +34,12 @@ def verify(settings: Settings, first: dt.date | None, last: dt.date | None, repo
 
     Returns:
         A report a day. Without `first` and `last` they are of the days of which anything is stored, else of each day:
-        of one of which nothing is stored, `is_stored` is False.
+        of one of which nothing is stored, `is_stored` is False. A day that cannot be read to the end (a newer version
+        of the pipeline wrote a record, a ZIP is larger than the settings allow, a permission is missing) says so by
+        its `error`, and does not stop the others.
 
     Raises:
-        ConfigError: A newer version of the pipeline wrote a record.
-        LimitError: A ZIP is larger than the settings allow.
-        StorageError: Something cannot be read, and not because the disk fails.
+        StorageError: The data folder itself cannot be read.
     """
     layout = Layout(settings.data_dir)
     dates = _dates(layout, first, last, settings)
@@ -48,7 +50,7 @@ def verify(settings: Settings, first: dt.date | None, last: dt.date | None, repo
 
     def tell() -> None:
         # Markers, and what does not count any more, are in the total and are not read.
-        share = progress.bytes / total if len(found) < len(dates) else 1
+        share = min(progress.bytes / total, 1) if total and len(found) < len(dates) else 1
         progress.set(share, f"{len(found)} of {len(dates)} days")
 
     def work(date: dt.date) -> DayReport:
@@ -68,14 +70,18 @@ def is_wrong(day: DayReport, *, asked: bool) -> bool:
         day: What was found of it.
         asked: Whether a range was asked for: it is whole only where each of its days is there and complete.
     """
-    return bool(day.damage) or (asked and not day.is_complete)
+    return bool(day.damage) or day.error is not None or (asked and not day.is_complete)
 
 
 def warehouse_note(settings: Settings) -> str:
     """Returns what is to be known of the DuckDB file, which is derived and so no damage; empty where it is current."""
-    if catalog.is_current(settings) or not Layout(settings.data_dir).partitions():
-        return ""
-    return f"{Layout(settings.data_dir).warehouse()} is not up to date, or damaged: make status makes it anew"
+    layout = Layout(settings.data_dir)
+    try:
+        if catalog.is_current(settings) or not layout.partitions():
+            return ""
+    except PipelineError as error:
+        return f"whether {layout.warehouse()} is up to date cannot be told: {error.what}"
+    return f"{layout.warehouse()} is not up to date, or damaged: make status makes it anew"
 
 
 def _dates(layout: Layout, first: dt.date | None, last: dt.date | None, settings: Settings) -> list[dt.date]:
@@ -89,14 +95,37 @@ def _dates(layout: Layout, first: dt.date | None, last: dt.date | None, settings
 
 def _verified(layout: Layout, date: dt.date, settings: Settings, readers: Readers) -> DayReport:
     with logs.about(date, "verify"):
-        if not is_stored(layout, date):  # a lock would be a trace of what is not there
-            return DayReport(date, is_stored=False)
-        with storage_errors(layout.root), locks.hold(layout.lock(date)):
-            return read_day(layout, date, settings, readers)
+        try:
+            if not is_stored(layout, date):  # a lock would be a trace of what is not there
+                return DayReport(date, is_stored=False)
+            with storage_errors(layout.root), contextlib.ExitStack() as stack:
+                note = _lock(stack, layout, date)
+                found = read_day(layout, date, settings, readers)
+        except PipelineError as error:
+            return DayReport(date, error=error)
+        found.notes += [note] if note else []
+        return found
+
+
+def _lock(stack: contextlib.ExitStack, layout: Layout, date: dt.date) -> str:
+    """Takes a day's lock; returns why it goes without: of a copy that is only to be read, nobody changes a day."""
+    try:
+        stack.enter_context(locks.hold(layout.lock(date)))
+    except StorageError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return f"read without its lock: {layout.lock(date).parent}: {cause.strerror}"
+    return ""
 
 
 def _bytes(layout: Layout, date: dt.date) -> int:
-    return sum(path.stat().st_size for path in _files(layout, date))
+    """Returns the bytes that are about to be read; what cannot be looked at, the reading itself says."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for path in _files(layout, date):
+            found += path.stat().st_size
+    return found
 
 
 def _files(layout: Layout, date: dt.date) -> Iterator[Path]:

@@ -176,6 +176,7 @@ class Recheck(msgspec.Struct, kw_only=True, frozen=True):
         grown: Events, by uuid, that it had and the day had not.
         shrunk: Events, by uuid, that the day had and it had no more.
         replaced: Whether the day was replaced by what it had.
+        changed: Events, by uuid, that both had, with other values.
     """
 
     at: dt.datetime
@@ -183,6 +184,7 @@ class Recheck(msgspec.Struct, kw_only=True, frozen=True):
     grown: int
     shrunk: int
     replaced: bool
+    changed: int = 0
 
 
 class LoadRecord(DayRecord, kw_only=True, frozen=True, omit_defaults=True):

@@ -70,4 +70,4 @@ def _check_digest(path: Path, file: ParquetFile | RejectedFile, counted: Callabl
     size, sha256 = digests.sha256(path, counted)
     if size != file.bytes:
         return f"it has {count(size, 'byte')}, not {file.bytes:,}"
-    return "" if sha256 == file.sha256 else "it was changed, for its SHA-256 is another"
+    return "" if sha256 == file.sha256 else "its SHA-256 is not the recorded one"

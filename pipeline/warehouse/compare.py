@@ -1,7 +1,8 @@
 """A day as it is stored, and as Amplitude has it now: which events are in one of them only."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -23,19 +24,21 @@ class Difference:
     """What the two have in common, and what not.
 
     Rows without a uuid have nothing to be known by: their number alone is compared, and counts in `grown` or `shrunk`.
-    So `events` is always the stored rows + `grown` - `shrunk`. Lines that are no events are not compared.
+    So `events` is always the stored rows + `grown` - `shrunk`. Lines that are no events are not compared, only counted.
 
     Attributes:
         events: Rows that Amplitude has now, as they would be loaded.
         grown: Events that it has and that are not stored.
         shrunk: Events that are stored and that it has no more.
         changed: Events that both have, with other values.
+        fewer_rejects: Lines that are no events, by how many it has fewer than are stored.
     """
 
     events: int
     grown: int = 0
     shrunk: int = 0
     changed: int = 0
+    fewer_rejects: int = 0
 
     @property
     def is_none(self) -> bool:
@@ -65,17 +68,43 @@ def compare_day(
     """
     stored = [home.parquet_dir(load.date) / file.name for file in load.files]
     _refuse_unlike(load, stored)
-    part = fetched.parquet_part(load.date)
+    with _loaded(fetched, events, settings, report) as (now, part):
+        difference = _compare(stored, [part / file.name for file in now.files], settings, part / "spill")
+    return dataclasses.replace(difference, fewer_rejects=max(load.counts.rejects - now.counts.rejects, 0))
+
+
+def count_rows(fetched: Layout, events: EventsRecord, settings: Settings, report: Report) -> int:
+    """Returns how many rows a day has that was fetched again, where there is nothing whole to compare it with.
+
+    Args:
+        fetched: Where its events were extracted; the rows are staged there too, and removed again.
+        events: What was extracted.
+        settings: Processes, memory and limits.
+        report: Told how far it is.
+
+    Raises:
+        LoadError: The events cannot be loaded.
+        StorageError: The disk refused, or the memory does not do.
+    """
+    with _loaded(fetched, events, settings, report) as (now, _):
+        return now.counts.rows
+
+
+@contextlib.contextmanager
+def _loaded(
+    fetched: Layout, events: EventsRecord, settings: Settings, report: Report
+) -> Iterator[tuple[LoadRecord, Path]]:
+    """Yields what was loaded of events that were fetched again, and where its files lie until then."""
+    part = fetched.parquet_part(events.date)
     make_dirs(part.parent)
     with staging(part):
         part.mkdir()
         try:
-            now = Load(fetched, events, part, settings, Progress(report, "reading")).run()
+            record = Load(fetched, events, part, settings, Progress(report, "reading")).run()
         except LoadError as error:
             raise LoadError(f"what Amplitude has of it now cannot be loaded: {error.what}", _UNTOUCHED) from error
-        difference = _compare(stored, [part / file.name for file in now.files], settings, part / "spill")
+        yield record, part
     remove(part)
-    return difference
 
 
 _UNTOUCHED = "What is stored is untouched."

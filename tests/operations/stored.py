@@ -8,6 +8,7 @@ from loading import extracted, line, load
 
 from pipeline import logs
 from pipeline.operations.reading import DayReport
+from pipeline.operations.repair import Repaired, repair
 from pipeline.operations.verify import verify
 from pipeline.store import days
 from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
@@ -59,6 +60,12 @@ def look(project, first=None, last=None) -> list[DayReport]:
     """Verifies."""
     logs.setup(project.logs)
     return verify(project.settings, first, last, lambda _share, _text: None)
+
+
+def mend(project) -> list[Repaired]:
+    """Repairs what a verification finds."""
+    found = look(project)
+    return repair(project.settings, found, lambda _share, _text: None)
 
 
 def damaged(project) -> set[tuple[str, str]]:

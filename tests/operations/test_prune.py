@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 
+import msgspec
 import pytest
 from amplitude import Amplitude, stored, uuids
 from archives import DAY, write
@@ -12,7 +13,7 @@ from stored import file, flip, look
 from pipeline import logs
 from pipeline.operations.prune import prune
 from pipeline.operations.status import last_settled
-from pipeline.store import days
+from pipeline.store import days, manifest
 
 NEXT = DAY + dt.timedelta(days=1)
 
@@ -108,11 +109,42 @@ def test_events_of_a_day_that_does_not_hold_are_kept(project, amplitude, kind):
     assert f"is kept: {first.kept}" in project.logged()
 
 
-def test_zips_of_a_day_whose_parquet_does_not_hold_are_kept(project, amplitude):
-    flip(file(project.layout, "parquet"))
+@pytest.mark.parametrize("kind", ["zip", "json", "parquet"])
+def test_zips_of_a_day_of_which_something_does_not_hold_are_kept(project, amplitude, kind):
+    path = file(project.layout, kind)
+    flip(path, path.read_bytes().index(b"\x1f\x8b") + 20 if kind == "zip" else -1)
     first, second = pruned(project, "raw", yes=True)
     assert (first.is_removed, second.is_removed) == (False, True)
+    assert f"{path.relative_to(project.data)} is damaged" in first.kept
     assert project.layout.raw_zip(DAY).exists()
+
+
+@pytest.mark.parametrize("what", ["events", "raw"])
+def test_a_stage_that_is_a_link_is_kept_with_what_it_leads_to(project, amplitude, what):
+    place = project.layout.events_dir(DAY) if what == "events" else project.layout.raw_zip(DAY)
+    elsewhere = place.rename(project.path / place.name)
+    place.symlink_to(elsewhere)
+    first, second = pruned(project, what, yes=True)
+    assert (first.is_removed, second.is_removed) == (False, True)
+    assert "it is a link" in first.kept
+    assert place.is_symlink()
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("trouble", ["newer", "lock"])
+def test_a_day_that_fails_is_kept_and_the_others_go_on(project, amplitude, trouble):
+    layout = project.layout
+    if trouble == "newer":
+        newer = msgspec.structs.replace(days.load_record(layout, DAY), format=2)
+        layout.parquet_marker(DAY).write_bytes(manifest.encode(newer))
+    else:
+        layout.lock(DAY).unlink()
+        layout.lock(DAY).mkdir()
+    first, second = pruned(project, "events")
+    assert (first.is_removed, second.is_removed) == (False, True)
+    assert ("git pull" if trouble == "newer" else "Is a directory") in first.kept
+    assert layout.events_dir(DAY).exists()
+    assert "is kept: " in project.logged()
 
 
 def test_events_without_a_zip_without_a_marker_or_with_a_file_of_somebody_are_kept(project, amplitude):
@@ -142,12 +174,16 @@ prune(settings.load(), 0, "events", lambda *_: None, yes=False)
 """
 
 
-def test_K1_a_kill_in_the_middle_shows_no_half_a_directory_and_leaves_nothing_for_good(project, amplitude):
+@pytest.mark.parametrize("ended_by", ["run", "prune"])
+def test_K1_a_kill_in_the_middle_shows_no_half_a_directory_and_leaves_nothing_for_good(project, amplitude, ended_by):
     done = project.command(sys.executable, "-c", DIES)
     assert done.returncode == 9
     assert not project.layout.events_dir(DAY).exists()
     assert [path.name for path in project.leftovers()] == [f".{DAY}.tmp"]
     assert [(day.damage, len(day.notes)) for day in look(project)] == [([], 1), ([], 0)]
-    assert project.command(*PIPELINE, "run", "--date", str(DAY)).returncode == 0
+    if ended_by == "run":
+        assert project.command(*PIPELINE, "run", "--date", str(DAY)).returncode == 0
+    else:
+        assert [result.date for result in pruned(project, "events")] == [NEXT]
     assert project.leftovers() == []
     assert not project.layout.events_dir(DAY).exists()

@@ -65,7 +65,7 @@ def test_T8_what_amplitude_has_now_is_compared_by_uuid_and_noted_and_nothing_is_
     assert result.said == said
     assert not result.replaced
     (note,) = noted(project)
-    assert (note.events, note.grown, note.shrunk, note.replaced) == (*expected[:3], False)
+    assert (note.events, note.grown, note.shrunk, note.changed, note.replaced) == (*expected, False)
     assert asked_from <= note.at <= dt.datetime.now(dt.UTC)
     marker = str(project.layout.parquet_marker(DAY).relative_to(project.data))
     after = project.tree()

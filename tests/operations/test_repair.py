@@ -2,29 +2,21 @@
 
 import datetime as dt
 
-import msgspec
 import pytest
 from amplitude import Amplitude, noted, stored, uuids
-from archives import APP, DAY, write
+from archives import APP, DAY, export, name, write, zipped
+from lines import line
 from loading import rows
-from stored import KINDS, damaged, file, flip, look, whole
+from stored import KINDS, damaged, file, flip, look, mend, whole
 
-from pipeline import logs
-from pipeline.errors import CredentialsError, LoadError, StorageError
+from pipeline.errors import CredentialsError, LoadError, StorageError, TransientError
 from pipeline.operations.recheck import recheck
 from pipeline.operations.repair import repair
-from pipeline.store import days, manifest, quarantine
+from pipeline.store import days
 from pipeline.store.publish import remove
 
 NEXT = DAY + dt.timedelta(days=1)
 EVENTS, LOAD = "events marker", "load marker"
-
-
-def mend(project):
-    """Repairs what a verification finds."""
-    found = look(project)
-    logs.setup(project.logs)
-    return repair(project.settings, found, lambda _share, _text: None)
 
 
 @pytest.fixture
@@ -141,19 +133,58 @@ def test_F15_a_damaged_zip_is_fetched_again_and_the_chain_makes_the_rest(project
     assert stored(project) == uuids(*range(10))
 
 
-@pytest.mark.parametrize("kind", ["zip", "json"])
-def test_F15_a_day_of_which_amplitude_has_less_by_now_stays_as_it_is(project, amplitude, kind):
-    amplitude.has(*range(3, 10))
-    if kind == "json":
-        project.layout.raw_zip(DAY).unlink()
-    flip(file(project.layout, kind))
-    broken, wrong = file(project.layout, kind).read_bytes(), damaged(project)
+LESS = {
+    "fewer events": ((range(3, 10), {}), "Amplitude has 3 events of it no more:"),
+    "other values": ((range(10), {"city": "Bonn"}), "Amplitude has other values in 10 events of it:"),
+    "both": ((range(2, 10), {"city": "Bonn"}), "2 events of it no more and has other values in 8 events of it:"),
+    "nothing": (((), {}), "10 events of it no more:"),
+}
+
+
+@pytest.mark.parametrize("kinds", [("zip",), ("zip", "json")], ids="+".join)
+@pytest.mark.parametrize("less", LESS)
+def test_F15_a_day_of_which_amplitude_has_less_by_now_stays_as_it_is(project, amplitude, less, kinds):
+    (events, changes), why = LESS[less]
+    amplitude.has(*events, **changes)
+    for kind in kinds:
+        flip(file(project.layout, kind))
+    before = project.tree()
     (result,) = mend(project)
     assert isinstance(result.error, LoadError)
-    assert "3 events of it no more" in result.error.what
-    assert "REPLACE=1" in result.error.todo
-    assert (file(project.layout, kind).read_bytes(), damaged(project)) == (broken, wrong)
+    assert why in result.error.what
+    assert f"make recheck FROM={DAY} TO={DAY} REPLACE=1" in result.error.todo
+    assert project.tree() == before
     assert stored(project) == uuids(*range(10))
+
+
+@pytest.mark.parametrize("less", LESS)
+def test_F15_damaged_json_that_nothing_mends_is_put_aside_and_the_day_is_complete_without(project, amplitude, less):
+    (events, changes), _ = LESS[less]
+    layout = project.layout
+    amplitude.has(*events, **changes)
+    layout.raw_zip(DAY).unlink()
+    flip(file(layout, "json"))
+    names = {path.name: path.read_bytes() for path in layout.events_dir(DAY).iterdir()}
+    (result,) = mend(project)
+    assert (result.must_run, result.error) == (False, None)
+    (day,) = look(project)
+    assert (day.damage, day.is_complete, len(day.notes)) == ([], True, 2)
+    assert "its JSON lines are gone, and not by make prune" in day.notes
+    (kept,) = (path for path in layout.quarantine(DAY).iterdir() if path.is_dir())
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == names
+    assert str(kept) in project.logged()
+    assert stored(project) == uuids(*range(10))
+    assert project.leftovers() == []
+
+
+def test_F15_damaged_json_that_cannot_be_fetched_for_now_stays_where_it_is(project, amplitude):
+    project.layout.raw_zip(DAY).unlink()
+    flip(file(project.layout, "json"))
+    before = project.tree()
+    project.set(AMP_BASE_URL="http://127.0.0.1:9", AMP_TRIES=1)
+    (result,) = mend(project)
+    assert isinstance(result.error, TransientError)
+    assert {path: data for path, data in project.tree().items() if ".recheck" not in path} == before
 
 
 def test_F7_a_zip_that_the_disk_does_not_read_is_put_aside_and_fetched_again(project, amplitude):
@@ -171,47 +202,25 @@ def test_F7_a_zip_that_the_disk_does_not_read_is_put_aside_and_fetched_again(pro
     assert damaged(project) == set()
 
 
-@pytest.mark.parametrize("pruned", [False, True])
-def test_F15_where_nothing_is_whole_the_day_is_fetched_and_what_was_damaged_is_kept(project, amplitude, pruned):
-    layout = project.layout
-    if pruned:
-        layout.raw_zip(DAY).unlink()
-        remove(layout.events_dir(DAY))
-    paths = [file(layout, kind) for kind in (("parquet",) if pruned else ("zip", "json", "parquet"))]
-    for path in paths:
-        flip(path)
-    broken = [path.read_bytes() for path in paths]
-    for _ in range(2):  # a second one before the chain has run keeps no second copy
-        (result,) = mend(project)
-        assert (result.must_run, result.error) == (True, None)
-        assert [path.read_bytes() for path in paths] == broken
+def test_rejected_lines_alone_of_a_pruned_day_are_fetched_again_unless_they_are_fewer(project):
+    project.set(PIPELINE_MAX_REJECTED=1)
+    amplitude, layout = Amplitude(project), project.layout
+    export_zip = amplitude.folder / f"{DAY}.zip"
+    write(export_zip, export({name(7): zipped(line(1) + b"\nno event\n"), name(8): zipped(b"neither\n")}))
     assert project.run_day(DAY).scheduling_succeeded
-    assert (damaged(project), stored(project)) == (set(), uuids(*range(10)))
-    for number in range(quarantine.KEPT + 1):  # nor do refused archives drive them out
-        quarantine.put_aside(layout, DAY, write(project.path / f"{number}.zip", b"x"), "a test")
-    kept = [path for path in layout.quarantine(DAY).rglob("*") if path.is_file()]
-    for path, data in zip(paths, broken, strict=True):
-        assert [k.read_bytes() for k in kept if path.name in k.name and not k.name.endswith(".txt")] == [data]
-
-
-def test_rejected_lines_alone_of_a_pruned_day_are_fetched_again(project, amplitude):
-    layout = project.layout
-    record = days.load_record(layout, DAY)
     layout.raw_zip(DAY).unlink()
     remove(layout.events_dir(DAY))
-    one = msgspec.structs.replace(record.counts, rejects=1, rows=10)
-    (name,) = [f"rejected-{record.id[:8]}.jsonl"]
-    totals = msgspec.structs.replace(record.extraction.totals, events=11)
-    rejected = {"name": name, "lines": 1, "bytes": 3, "sha256": "0" * 64}
-    changed = msgspec.structs.replace(
-        record,
-        counts=one,
-        rejected=msgspec.convert(rejected, type(record).__annotations__["rejected"]),
-        extraction=msgspec.structs.replace(record.extraction, totals=totals),
-    )
-    layout.parquet_marker(DAY).write_bytes(manifest.encode(changed))
-    write(layout.rejected_dir(DAY) / name, b"{}\n")
+    flip(file(layout, "rejected"))
     assert {stage for stage, _ in damaged(project)} == {"rejected"}
+
+    served, before = export_zip.read_bytes(), project.tree()
+    export_zip.write_bytes(export({name(7): zipped(line(1) + b"\nno event\n")}))
+    (result,) = mend(project)
+    assert "Amplitude has 1 line of it no more that became no event" in result.error.what
+    assert f"make force DATE={DAY}" in result.error.todo
+    assert project.tree() == before
+
+    export_zip.write_bytes(served)
     (result,) = mend(project)
     assert (result.must_run, result.error) == (True, None)
     assert project.run_day(DAY).scheduling_succeeded

@@ -1,0 +1,195 @@
+"""A day of which no stage is whole: Amplitude's takes its place only where it has no fewer events."""
+
+import signal
+
+import pytest
+from amplitude import Amplitude, stored, uuids
+from archives import DAY, write
+from processes import PIPELINE
+from stored import damaged, file, flip, look, mend
+
+from pipeline.errors import LoadError, TransientError
+from pipeline.store import days, quarantine
+from pipeline.store.publish import remove
+
+ALL = ("zip", "json", "parquet")
+MARKERS = ("zip", "events marker", "load marker")
+VERIFY = (*PIPELINE, "verify", "--repair")
+
+
+@pytest.fixture
+def amplitude(project):
+    """A day of ten events that is stored, and the Amplitude that it came from."""
+    found = Amplitude(project)
+    found.has(*range(10))
+    assert project.run_day(DAY).scheduling_succeeded
+    return found
+
+
+def harm(project, *kinds) -> dict[str, bytes]:
+    """Damages files of the day; returns all that is stored then."""
+    for path in [file(project.layout, kind) for kind in kinds]:
+        flip(path)
+    return published(project)
+
+
+def published(project) -> dict[str, bytes]:
+    """Returns what is stored of days, but not what is kept aside."""
+    aside = ("quarantine", ".recheck", "warehouse")
+    return {path: data for path, data in project.tree().items() if not path.startswith(aside)}
+
+
+def copies(project) -> list[str]:
+    """Returns what the quarantine holds, by names without their times."""
+    found = project.layout.quarantine(DAY).iterdir()
+    return sorted(path.name.partition("_")[2] for path in found if path.suffix != ".txt")
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_F15_where_nothing_is_whole_the_day_is_fetched_and_what_was_damaged_is_kept(project, amplitude, pruned):
+    layout = project.layout
+    if pruned:
+        layout.raw_zip(DAY).unlink()
+        remove(layout.events_dir(DAY))
+    kinds = ("parquet",) if pruned else ALL
+    before = harm(project, *kinds)
+    broken = {file(layout, kind).name: file(layout, kind).read_bytes() for kind in kinds}
+    (result,) = mend(project)
+    assert (result.must_run, result.error) == (True, None)
+    after = published(project)
+    assert {path for path in after.keys() | before.keys() if after.get(path) != before.get(path)} == {f"raw/{DAY}.zip"}
+    assert project.run_day(DAY).scheduling_succeeded
+    assert (damaged(project), stored(project)) == (set(), uuids(*range(10)))
+    assert project.leftovers() == []
+    for number in range(quarantine.KEPT + 1):  # nor do refused archives drive them out
+        quarantine.put_aside(layout, DAY, write(project.path / f"{number}.zip", b"x"), "a test")
+    kept = [path for path in layout.quarantine(DAY).rglob("*") if path.is_file() and path.suffix != ".txt"]
+    for name, data in broken.items():
+        assert [path.read_bytes() for path in kept if name in path.name] == [data]
+
+
+FEWER = {
+    "none": ((), "0 events of it now where 10 events were stored", "AMP_API_KEY"),
+    "one less": (range(9), "9 events of it now where 10 events were stored", "make force"),
+}
+
+
+@pytest.mark.parametrize(
+    "kinds", [ALL, ("zip", "json", "load marker"), ("zip", "events marker", "parquet")], ids="+".join
+)
+@pytest.mark.parametrize("fewer", FEWER)
+def test_F15_fewer_events_take_nobodys_place(project, amplitude, fewer, kinds):
+    events, what, todo = FEWER[fewer]
+    before = harm(project, *kinds)
+    amplitude.has(*events)
+    for _ in range(2):  # nor does a second one keep a second copy
+        done = project.command(*VERIFY)
+        assert done.returncode == 1, done.stderr
+        assert what in done.stderr
+        assert todo in done.stderr
+        assert f"make force DATE={DAY}" in done.stderr
+        assert published(project) == before
+        assert copies(project) == [f"{DAY}.last-copy", f"{DAY}.zip.last-copy", f"date={DAY}.last-copy"]
+    assert project.leftovers() == []
+
+
+def test_F15_an_event_that_comes_twice_does_not_make_up_for_one_that_is_gone(project, amplitude):
+    harm(project, *ALL)
+    amplitude.has(*range(9), 8, 8)
+    (result,) = mend(project)
+    assert isinstance(result.error, LoadError)
+    assert "9 events of it now where 10 events" in result.error.what
+
+
+@pytest.mark.parametrize(("events", "replaced"), [((), False), ((3,), True)])
+def test_F15_where_nobody_knows_an_empty_day_is_refused(project, amplitude, events, replaced):
+    before = harm(project, *MARKERS)
+    amplitude.has(*events)
+    (result,) = mend(project)
+    assert (result.error is None, result.must_run) == (replaced, replaced)
+    if replaced:
+        assert project.run_day(DAY).scheduling_succeeded
+        assert (damaged(project), stored(project)) == (set(), uuids(3))
+    else:
+        assert "0 events of it now where nobody knows how many were stored" in result.error.what
+        assert published(project) == before
+
+
+def test_F15_an_empty_day_that_was_empty_is_made_anew(project):
+    Amplitude(project)
+    assert project.run_day(DAY).scheduling_succeeded
+    project.layout.raw_zip(DAY).write_bytes(b"")
+    remove(project.layout.events_dir(DAY))
+    file(project.layout, "parquet").unlink()
+    (result,) = mend(project)
+    assert (result.error, result.must_run) == (None, True)
+    assert project.run_day(DAY).scheduling_succeeded
+    assert damaged(project) == set()
+
+
+def test_F15_records_that_seem_newer_leave_the_day_damaged_until_it_is_mended(project, amplitude):
+    for kind in MARKERS[1:]:
+        path = file(project.layout, kind)
+        path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 3'))
+    flip(project.layout.raw_zip(DAY))
+    url = amplitude.sandbox.url
+    project.set(AMP_BASE_URL="http://127.0.0.1:9", AMP_TRIES=1)
+    (result,) = mend(project)
+    assert isinstance(result.error, TransientError)
+    project.set(AMP_BASE_URL=url)
+    amplitude.has()
+    (result,) = mend(project)
+    assert "nobody knows" in result.error.what
+    assert {stage for stage, _ in damaged(project)} == {"raw", "events", "parquet"}
+    amplitude.has(*range(10))
+    assert project.command(*VERIFY).returncode == 0
+    assert stored(project) == uuids(*range(10))
+
+
+KILLED = """
+import os, sys
+left = {point}
+
+def killed(event, arguments):
+    global left
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), {signal})
+
+sys.addaudithook(killed)
+from pipeline import settings
+from pipeline.operations.repair import repair
+from pipeline.operations.verify import verify
+found = verify(settings.load(), None, None, lambda *_: None)
+(result,) = repair(settings.load(), found, lambda *_: None)
+"""
+"""Ends the process before the n-th time that it is about to change something on the disk."""
+
+
+@pytest.mark.parametrize("point", [5, 10, 15, 20, 30, 40, 50, 60, 70])
+def test_K1_a_repair_that_is_killed_is_finished_by_the_next_and_copies_nothing_twice(project, amplitude, point):
+    harm(project, *ALL)
+    code = KILLED.format(point=point, signal=int(signal.SIGKILL))
+    killed = project.command(PIPELINE[0], "-c", code)
+    assert killed.returncode in (0, -signal.SIGKILL), killed.stderr
+    done = project.command(*VERIFY)
+    assert done.returncode == 0, done.stderr
+    assert (damaged(project), stored(project)) == (set(), uuids(*range(10)))
+    assert days.is_loaded(project.layout, DAY)
+    names = [f"{DAY}.last-copy", f"{DAY}.zip.last-copy", f"date={DAY}.last-copy"]
+    assert [name for name in copies(project) if name.endswith(".last-copy")] == names
+    assert [day.notes for day in look(project)] == [[]]
+
+
+def test_what_was_fetched_stays_for_the_next_time(project, amplitude):
+    harm(project, *ALL)
+    code = KILLED.format(point=1 << 30, signal=9).replace(
+        "(result,) =", "import pipeline.operations.lost as lost\nlost.count_rows = lambda *_: os._exit(9)\n(result,) ="
+    )
+    assert project.command(PIPELINE[0], "-c", code).returncode == 9
+    asked = len(amplitude.sandbox.requests)
+    (result,) = mend(project)
+    assert (result.must_run, result.error) == (True, None)
+    assert len(amplitude.sandbox.requests) == asked
