@@ -56,6 +56,8 @@ def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: t
     for day in found:
         for damage in day.damage:
             _say(output, f"{day.date}  {damage.path}: {damage.what}", "red")
+        if day.error:
+            _say(output, f"{day.date}  not read to the end: {day.error}", "red")
     for text, dates in _notes(found, asked=bool(first or last)).items():
         _say(output, f"{_span(dates)}: {text}", "yellow")
     note = verification.warehouse_note(conf)
@@ -79,9 +81,11 @@ def _notes(found: Sequence[DayReport], *, asked: bool) -> dict[str, list[dt.date
 
 def _summary(found: Sequence[DayReport]) -> str:
     damaged = sum(bool(day.damage) for day in found)
-    whole = sum(day.is_complete and not day.damage for day in found)
-    rest = len(found) - damaged - whole
+    unread = sum(day.error is not None and not day.damage for day in found)
+    whole = sum(day.is_complete and not day.damage and not day.error for day in found)
+    rest = len(found) - damaged - unread - whole
     text = f"{count(len(found), 'day')}: {whole} whole, {damaged} damaged"
+    text += f", {unread} not read to the end" if unread else ""
     return f"{text}, {rest} missing or not complete" if rest else text
 
 
@@ -89,7 +93,7 @@ def _say_what_to_type(found: Sequence[DayReport], output: terminal.Output) -> No
     damaged = [day.date for day in found if day.damage]
     for first, last in itertools.islice(_in_a_row(damaged), _ADVISED):
         _say(output, f"To mend it: make verify FROM={first} TO={last} REPAIR=1", "red")
-    missing = [day.date for day in found if not day.is_complete and not day.damage]
+    missing = [day.date for day in found if not (day.is_complete or day.damage or day.error)]
     for first, last in itertools.islice(_in_a_row(missing), _ADVISED):
         _say(output, f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}", "red")
 

@@ -60,6 +60,7 @@ _COLUMNS = (
     _Column("rechecked_at", "TIMESTAMP", _of_last_recheck("at")),
     _Column("grown", "BIGINT", _of_last_recheck("grown")),
     _Column("shrunk", "BIGINT", _of_last_recheck("shrunk")),
+    _Column("changed", "BIGINT", _of_last_recheck("changed")),
     _Column("schema", "BIGINT", lambda record: record.schema),
     _Column("load_id", "VARCHAR", lambda record: record.id),
     _Column("pipeline", "VARCHAR", lambda record: record.pipeline),

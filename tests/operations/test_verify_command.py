@@ -132,6 +132,8 @@ def test_one_day_that_cannot_be_read_does_not_keep_the_others_from_being_mended(
     file(layout, "json").write_bytes(b"")
     done = project.pipeline("verify", "--repair")
     assert done.returncode == 1
+    assert f"{other}  not read to the end: " in done.stdout + done.stderr
+    assert "2 days: 1 whole, 0 damaged, 1 not read to the end." in done.stdout + done.stderr
     first, second = look(project)
     assert (first.damage, first.error) == ([], None)
     assert "git pull" in str(second.error)

@@ -430,7 +430,7 @@ def test_days_has_what_the_manifests_say(tmp_path):
         "first_event_time": at(day(0)), "last_event_time": at(day(0)),
         "parquet_bytes": record.bytes, "json_bytes": 10_000, "json_files": 24, "raw_bytes": 1000,
         "hours_with_events": 20, "hours_without_events": 4, "hours_unproven": 0,
-        "rechecks": 0, "rechecked_at": None, "grown": None, "shrunk": None,
+        "rechecks": 0, "rechecked_at": None, "grown": None, "shrunk": None, "changed": None,
         "schema": events.SCHEMA, "load_id": record.id, "pipeline": "test",
     }  # fmt: skip
 
