@@ -88,8 +88,9 @@ def refetch(settings: Settings, date: dt.date, report: Report) -> Result:
 
     Returns:
         The result: replaced, where Amplitude still has every event that is stored, with the same values, and no fewer
-        lines that are no events (these are counted, and not compared); then the chain must run on the day. Else what
-        is stored is left as it is, and the error says what to type.
+        lines that became no row, be it that they are no events or duplicates unlike the line that is kept (these are
+        counted, and not compared); then the chain must run on the day. Else what is stored is left as it is, and the
+        error says what to type.
     """
     return _done(settings, date, report, _mended)
 
@@ -174,6 +175,7 @@ def _mended(day: AskedAgain, found: Difference) -> Result:
         (found.shrunk, "has {} of it no more", "event"),
         (found.changed, "has other values in {} of it", "event"),
         (found.fewer_rejects, "has {} of it no more that became no event", "line"),
+        (found.fewer_conflicts, "has {} of it no more that differed from the line that is kept", "duplicate"),
     )
     whys = [how.format(count(number, what)) for number, how, what in lacks if number]
     if whys:

@@ -23,15 +23,16 @@ from pipeline.warehouse.load import Load
 class Difference:
     """What the two have in common, and what not.
 
-    Rows without a uuid have nothing to be known by: their number alone is compared, and counts in `grown` or `shrunk`.
-    So `events` is always the stored rows + `grown` - `shrunk`. Lines that are no events are not compared, only counted.
+    Rows without a uuid are known by all their values together: one with other values is another event. So `events` is
+    always the stored rows + `grown` - `shrunk`. Lines that became no row are not compared, only counted.
 
     Attributes:
         events: Rows that Amplitude has now, as they would be loaded.
         grown: Events that it has and that are not stored.
         shrunk: Events that are stored and that it has no more.
-        changed: Events that both have, with other values.
+        changed: Events that both have by their uuid, with other values.
         fewer_rejects: Lines that are no events, by how many it has fewer than are stored.
+        fewer_conflicts: Duplicates that differ from the line that is kept, likewise.
     """
 
     events: int
@@ -39,6 +40,7 @@ class Difference:
     shrunk: int = 0
     changed: int = 0
     fewer_rejects: int = 0
+    fewer_conflicts: int = 0
 
     @property
     def is_none(self) -> bool:
@@ -49,7 +51,7 @@ class Difference:
 def compare_day(
     home: Layout, load: LoadRecord, fetched: Layout, events: EventsRecord, settings: Settings, report: Report
 ) -> Difference:
-    """Loads a day that was fetched again, beside what is stored, and compares the two by uuid.
+    """Loads a day that was fetched again, beside what is stored, and compares the two.
 
     Args:
         home: Where the day is stored.
@@ -70,7 +72,11 @@ def compare_day(
     _refuse_unlike(load, stored)
     with _loaded(fetched, events, settings, report) as (now, part):
         difference = _compare(stored, [part / file.name for file in now.files], settings, part / "spill")
-    return dataclasses.replace(difference, fewer_rejects=max(load.counts.rejects - now.counts.rejects, 0))
+    return dataclasses.replace(
+        difference,
+        fewer_rejects=max(load.counts.rejects - now.counts.rejects, 0),
+        fewer_conflicts=max(load.counts.conflicts - now.counts.conflicts, 0),
+    )
 
 
 def count_rows(fetched: Layout, events: EventsRecord, settings: Settings, report: Report) -> int:
@@ -126,27 +132,46 @@ def _refuse_unlike(load: LoadRecord, stored: Sequence[Path]) -> None:
 
 def _compare(stored: Sequence[Path], fetched: Sequence[Path], settings: Settings, spill: Path) -> Difference:
     with duck.session(spill, settings.load_memory, settings.cores) as connection:
-        before, now = _unnamed(connection, stored), _unnamed(connection, fetched)
-        found = connection.execute(f"""
-            SELECT count(*) FILTER (stored.uuid IS NULL), count(*) FILTER (fetched.uuid IS NULL),
-                count(*) FILTER (stored.content <> fetched.content), count(fetched.uuid)
-            FROM ({_contents(stored)}) stored FULL JOIN ({_contents(fetched)}) fetched USING (uuid)
-        """).fetchone()
-    grown, shrunk, changed, events = map(int, found or ())
-    return Difference(
-        events=events + now, grown=grown + max(now - before, 0), shrunk=shrunk + max(before - now, 0), changed=changed
-    )
+        named = _counts(
+            connection,
+            f"""
+            SELECT count(fetched.uuid), count(*) FILTER (stored.uuid IS NULL), count(*) FILTER (fetched.uuid IS NULL),
+                count(*) FILTER (stored.content <> fetched.content)
+            FROM ({_named(stored)}) stored FULL JOIN ({_named(fetched)}) fetched USING (uuid)
+            """,
+        )
+        unnamed = _counts(
+            connection,
+            f"""
+            SELECT sum(fetched), sum(greatest(fetched - stored, 0)), sum(greatest(stored - fetched, 0)), 0
+            FROM (
+                SELECT count(*) FILTER (is_stored) AS stored, count(*) FILTER (NOT is_stored) AS fetched
+                FROM ({_unnamed(stored, "true")} UNION ALL {_unnamed(fetched, "false")})
+                GROUP BY content
+            )
+            """,
+        )
+    events, grown, shrunk, changed = (one + other for one, other in zip(named, unnamed, strict=True))
+    return Difference(events=events, grown=grown, shrunk=shrunk, changed=changed)
 
 
-def _unnamed(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> int:
-    found = connection.execute(f"SELECT count(*) - count(uuid) FROM {_rows(files)}").fetchone()
-    return int(found[0]) if found else 0
+def _counts(connection: duckdb.DuckDBPyConnection, sql: str) -> list[int]:
+    """Returns the one row that the SQL gives; a sum over nothing is 0."""
+    return [int(value or 0) for value in connection.execute(sql).fetchall()[0]]
 
 
-def _contents(files: Sequence[Path]) -> str:
-    """Returns the SQL of each uuid with a hash of its row: the rows themselves would not fit the memory."""
-    values = ", ".join(quoted(column.name) for column in (*COLUMNS, EXTRA))
-    return f"SELECT uuid, hash({values}) AS content FROM {_rows(files)} WHERE uuid IS NOT NULL"
+def _named(files: Sequence[Path]) -> str:
+    """Returns the SQL of each uuid with the content of its row."""
+    return f"SELECT uuid, {_CONTENT} AS content FROM {_rows(files)} WHERE uuid IS NOT NULL"
+
+
+def _unnamed(files: Sequence[Path], is_stored: str) -> str:
+    """Returns the SQL of the content of each row that has no uuid."""
+    return f"SELECT {is_stored} AS is_stored, {_CONTENT} AS content FROM {_rows(files)} WHERE uuid IS NULL"
+
+
+_CONTENT = f"hash({', '.join(quoted(column.name) for column in (*COLUMNS, EXTRA))})"
+"""The SQL of a row's values as one number: the rows themselves would not fit the memory."""
 
 
 def _rows(files: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from pipeline import __version__, text
 from pipeline.errors import DamagedError, LoadError, MemoryLimitError, PipelineError, storage_errors
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
-from pipeline.store import days, digests, partition
+from pipeline.store import days, digests, manifest, partition
+from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, remove, staging
 from pipeline.store.records import (
@@ -187,10 +189,13 @@ class Load:
                 raise account.refusal(number, what, place, self._events, self._settings.max_rejected)
 
     def _anew(self, error: DamagedError) -> DamagedError:
-        """Makes the next run extract the day again, where its ZIP is there."""
+        """Makes the next run extract the day again, where its ZIP is there; else only a repair keeps what is left."""
         date = self._events.date
         if days.export_record(self._layout, date) is None:
-            return DamagedError(error.what, f"Its ZIP is gone, so fetch the day again: make force DATE={date}")
+            how = "damaged too" if os.path.lexists(self._layout.raw_zip(date)) else "gone"
+            return DamagedError(
+                error.what, f"Its ZIP is {how}. To mend the day: make verify FROM={date} TO={date} REPAIR=1"
+            )
         remove(self._layout.events_marker(date))
         return DamagedError(error.what, "Run it again: the day is extracted anew from its ZIP.")
 
@@ -214,7 +219,16 @@ class Load:
             pipeline=__version__,
             seconds={"load": round(seconds, 3)},
             rechecks=partition.rechecks(self._layout, events.date),
+            pruned=self._pruned(),
         )
+
+    def _pruned(self) -> dict[str, dt.datetime]:
+        """Returns when the stages that are absent were pruned, as the record says that this one replaces."""
+        layout, date = self._layout, self._events.date
+        before = manifest.read_marker(layout.parquet_marker(date), LoadRecord, date)
+        places = {RAW: layout.raw_zip(date), EVENTS: layout.events_dir(date)}
+        absent = {stage for stage, place in places.items() if not os.path.lexists(place)}
+        return {stage: at for stage, at in before.pruned.items() if stage in absent} if before else {}
 
     def _rejected_file(self, counts: Counts) -> RejectedFile | None:
         size, sha256 = digests.sha256(self._rejected)

@@ -7,7 +7,8 @@ import zipfile
 import msgspec
 import pytest
 from amplitude import Amplitude, command, noted, stored, uuids
-from archives import APP, DATE, DAY, day_zip
+from archives import APP, DATE, DAY, day_zip, export, name, zipped
+from lines import line
 from processes import background, wait_for
 from projects import leaks
 
@@ -88,7 +89,7 @@ def test_the_same_members_are_not_extracted_and_the_same_json_is_not_loaded(proj
     assert "file 2 of 2" in said
 
 
-def test_rows_without_a_uuid_are_compared_by_their_number(project):
+def test_T8_rows_without_a_uuid_are_compared_by_all_their_values(project):
     project.set(PIPELINE_MAX_REJECTED=1)
     amplitude = Amplitude(project)
     amplitude.has(*range(10), uuid=None)
@@ -97,6 +98,8 @@ def test_rows_without_a_uuid_are_compared_by_their_number(project):
     assert numbers(again(project)[0]) == (12, 2, 0, 0)
     amplitude.has(*range(7), uuid=None)
     assert numbers(again(project)[0]) == (7, 0, 3, 0)
+    amplitude.has(*range(7, 17), uuid=None)
+    assert numbers(again(project)[0]) == (10, 7, 7, 0)
 
 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change != "everything"])
@@ -355,3 +358,48 @@ def test_a_zip_is_not_fetched_again_where_an_event_would_be_lost(project, amplit
     assert again(project, **REPLACE)[0].replaced
     assert project.run_day(DAY).scheduling_succeeded
     assert stored(project) == uuids(*range(1, 12))
+
+
+def has_lines(amplitude, *lines: bytes) -> None:
+    members = {name(9): zipped(b"".join(each + b"\n" for each in lines))}
+    (amplitude.folder / f"{DAY}.zip").write_bytes(export(members))
+
+
+FEWER = {
+    "other rows without a uuid": (
+        [line(0), line(1, uuid=None, city="Bonn")], [line(0), line(1, uuid=None, city="Kiel")],
+        "Amplitude has 1 event of it no more", f"make recheck FROM={DATE} TO={DATE} REPLACE=1",
+    ),
+    "no conflict": (
+        [line(0), line(1), line(1, city="Bonn")], [line(0), line(1)],
+        "Amplitude has 1 duplicate of it no more that differed from the line that is kept", f"make force DATE={DATE}",
+    ),
+    "no conflict, and no reject": (
+        [line(0), line(0, city="Bonn"), line(0, city="Kiel"), b"no event"], [line(0)],
+        "Amplitude has 1 line of it no more that became no event and has 2 duplicates of it no more that differed",
+        f"make force DATE={DATE}",
+    ),
+    "other values": (
+        [line(0), line(1)], [line(0), line(1, city="Bonn")],
+        "Amplitude has other values in 1 event of it", f"make recheck FROM={DATE} TO={DATE} REPLACE=1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FEWER)
+def test_F15_a_zip_is_not_fetched_again_where_a_line_would_be_lost(project, change):
+    before, now, why, todo = FEWER[change]
+    project.set(PIPELINE_MAX_REJECTED=1)
+    amplitude = Amplitude(project)
+    has_lines(amplitude, *before)
+    assert project.run_day(DAY).scheduling_succeeded
+    flip(project.layout.raw_zip(DAY))
+    stood = project.tree()
+    has_lines(amplitude, *now)
+    result = refetch(project.settings, DAY, lambda _share, _text: None)
+    assert not result.replaced
+    assert why in result.error.what
+    assert todo in result.error.todo
+    assert project.tree() == stood
+    has_lines(amplitude, *before)
+    assert refetch(project.settings, DAY, lambda _share, _text: None).replaced

@@ -1,4 +1,4 @@
-"""Two generations of a day: what is in one of them only, by uuid."""
+"""Two generations of a day: what is in one of them only, by uuid, or by all values where there is none."""
 
 import msgspec
 import pytest
@@ -41,18 +41,36 @@ def compare(tmp_path, before: list[bytes], now: list[bytes], **settings: object)
         ([line(1, city="")], [line(1, city=None)], Difference(1, changed=1)),
         ([line(1, uuid=None)] * 3, [line(1, uuid=None)] * 5, Difference(5, grown=2)),
         ([line(1, uuid=None)] * 3 + [line(2)], [line(2)], Difference(1, shrunk=3)),
+        ([line(n, uuid=None) for n in (1, 2, 2)], [line(n, uuid=None) for n in (2, 1, 2)], Difference(3)),
+        ([line(n, uuid=None) for n in (1, 2, 3)], [line(n, uuid=None) for n in (4, 5, 6)], Difference(3, 3, 3)),
+        ([line(1, uuid=None)] * 2 + [line(2, uuid=None)], [line(1, uuid=None)] * 3, Difference(3, 1, 1)),
+        ([line(1, uuid=None)], [line(1, uuid=None, new_key=1), line(2)], Difference(2, 2, 1)),
+        ([line(1)], [line(1, uuid=None)], Difference(1, 1, 1)),
         ([line(1)], [line(1), BAD], Difference(1)),  # what is no event is not compared
+        ([line(1), BAD, BAD], [line(1), BAD], Difference(1, fewer_rejects=1)),  # only counted
+        ([line(1), line(1, city="Bonn")], [line(1)], Difference(1, fewer_conflicts=1)),  # so is what differs
+        ([line(1)], [line(1), line(1, city="Bonn")], Difference(1)),
     ],
 )
-def test_T8_events_are_compared_by_uuid_and_those_without_one_by_their_number(tmp_path, before, now, expected):
+def test_T8_events_are_compared_by_uuid_and_those_without_one_by_all_their_values(tmp_path, before, now, expected):
     found = compare(tmp_path, before, now)
     assert found == expected
-    assert found.is_none is (expected == Difference(expected.events))
+    assert found.is_none is not (expected.grown or expected.shrunk or expected.changed)
 
 
 def test_each_event_that_is_alone_is_counted_over_several_row_groups(tmp_path):
     before, now = range(40_000), range(17, 40_005)
     found = compare(tmp_path, [line(n) for n in before], [line(n) for n in now])
+    assert found == Difference(len(now), grown=5, shrunk=17)
+
+
+def test_events_without_a_uuid_are_counted_over_several_row_groups(tmp_path):
+    before, now = range(40_000), range(17, 40_005)
+
+    def many(numbers: range) -> list[bytes]:
+        return [line(n, uuid=None, event_id=n) for n in numbers]
+
+    found = compare(tmp_path, many(before), many(now))
     assert found == Difference(len(now), grown=5, shrunk=17)
 
 

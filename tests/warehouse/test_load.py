@@ -198,14 +198,38 @@ def test_P7_a_bit_flipped_in_the_json_is_found_and_the_day_is_extracted_anew(tmp
     assert not days.is_extracted(layout, DAY)
 
 
-def test_P7_damaged_json_without_its_zip_is_left_as_it_is(tmp_path):
+@pytest.mark.parametrize("how", ["gone", "damaged too"])
+def test_P7_damaged_json_without_its_zip_is_left_as_it_is_for_a_repair(tmp_path, how):
     layout = extracted(tmp_path, {name(9): [line(0)]})
     path = next(layout.events_dir(DAY).glob("*.json"))
     path.write_bytes(path.read_bytes().replace(b"opened", b"opener"))
-    layout.raw_zip(DAY).unlink()
-    with pytest.raises(LoadError, match=f"make force DATE={DAY}"):
+    zip_path = layout.raw_zip(DAY)
+    if how == "gone":
+        zip_path.unlink()
+    else:
+        zip_path.write_bytes(zip_path.read_bytes()[:-3])
+    before = tree(layout.root)
+    with pytest.raises(LoadError) as refused:
         load(layout)
-    assert layout.events_marker(DAY).exists()
+    assert refused.value.todo == f"Its ZIP is {how}. To mend the day: make verify FROM={DAY} TO={DAY} REPAIR=1"
+    assert tree(layout.root) == before
+
+
+# What was noted of the day before
+
+
+@pytest.mark.parametrize("absent", [(), ("raw",)])
+def test_of_what_was_pruned_only_what_is_absent_stays_noted(tmp_path, absent):
+    layout = extracted(tmp_path, {name(9): [line(0)]})
+    load(layout)
+    for stage in ("raw", "events"):
+        partition.note_pruned(layout, days.load_record(layout, DAY), stage)
+    before = days.load_record(layout, DAY).pruned
+    if absent:
+        layout.raw_zip(DAY).unlink()
+    (layout.parquet_dir(DAY) / days.load_record(layout, DAY).files[0].name).unlink()  # the note outlives the files
+    load(layout)
+    assert days.load_record(layout, DAY).pruned == {stage: before[stage] for stage in absent}
 
 
 # What DuckDB does not read
