@@ -35,38 +35,51 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
     if not sys.stderr.isatty() and not (first or last):
         logs.setup(conf.logs_dir, terminal="WARNING")  # cron: only what changed or failed is mailed
     settings.load_credentials()
-    dates = _complete(conf, first, last) if first or last else again.due(conf, dt.datetime.now(dt.UTC), most)
+    is_range = bool(first or last)
+    asked = _asked(conf, first, last) if is_range else again.due(conf, dt.datetime.now(dt.UTC), most)
+    dates = _complete(conf, asked) if is_range else asked
     if not dates:
-        points = ", ".join(map(str, again.SCHEDULE))
-        none = (
-            "No complete day lies there."
-            if first or last
-            else f"No day is due: each is {points} days after it settled."
-        )
-        logger.info(none)
-        return 0
+        return _say_nothing_compared(is_range=is_range)
     with terminal.bar("recheck") as report:
         results = again.recheck(conf, dates, report, replace=replace)
     status = max((runs.run(LAST, result.date, result.date) for result in results if result.replaced), default=0)
     refreshed = refresh.now()
     _say_rechecked(results, len(dates))
     failed = max((runs.status_of(result.error) for result in results if result.error), default=0)
-    return status or failed or (0 if refreshed else refresh.TASK_FAILED)
+    left_out = arguments.FOUND if len(dates) < len(asked) else 0
+    return status or failed or left_out or (0 if refreshed else refresh.TASK_FAILED)
 
 
-def _complete(conf: settings.Settings, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
-    """Returns the complete days of a range, and names those that are not."""
+def _asked(conf: settings.Settings, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
+    """Returns the days of a range; without a first day, from the first that is stored on."""
     arguments.refuse_reversed(first, last)
-    stored = Layout(conf.data_dir).dates()
-    if not stored:
-        return []
-    asked = runs.dates(first or stored[0], arguments.settled(last) if last else last_settled(conf))
+    last = arguments.settled(last) if last else last_settled(conf)
+    first = first or next(iter(Layout(conf.data_dir).dates()), None)
+    return runs.dates(first, last) if first else []
+
+
+def _complete(conf: settings.Settings, asked: Sequence[dt.date]) -> list[dt.date]:
+    """Returns those days that are complete, and says of the others what to type."""
     found = [date for date in asked if LAST(date=date).complete()]
-    if len(found) < len(asked):
+    left = sorted(set(asked) - set(found))
+    if left:
         logger.warning(
-            "{} of {} days are not complete, and are left out (make status)", len(asked) - len(found), len(asked)
-        )
+            "{} of {} days are not complete, and are not compared. To see what they lack: make status",
+            len(left), len(asked),
+        )  # fmt: skip
+    stored = sorted(set(left) & set(Layout(conf.data_dir).dates()))
+    if stored:
+        logger.warning("Where one is damaged: make verify FROM={} TO={} REPAIR=1", stored[0], stored[-1])
     return found
+
+
+def _say_nothing_compared(*, is_range: bool) -> int:
+    """Says why there is no day to ask for; returns the shell's status: what was asked for was not done."""
+    if is_range:
+        logger.warning("No complete day lies there: nothing is compared. To see which days are: make status")
+        return arguments.FOUND
+    logger.info("No day is due: each is {} days after it settled.", ", ".join(map(str, again.SCHEDULE)))
+    return 0
 
 
 def _say_rechecked(results: Sequence[again.Result], asked: int) -> None:

@@ -1,5 +1,6 @@
 """`make prune`: room from older days, whose later stages are verified first; a pruned day stays complete."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import os
@@ -104,6 +105,26 @@ def remove_stage(layout: Layout, date: dt.date, what: str) -> None:
         sync(place.parent)
 
 
+def take_back(layout: Layout, date: dt.date) -> None:
+    """Takes back what a day's record says is pruned and stands all the same: no loss of it later is to seem a prune.
+
+    The removal failed, or was killed before it began.
+
+    Args:
+        layout: Where the data lies.
+        date: The upload day; the caller holds its lock.
+
+    Raises:
+        ConfigError: A newer version of the pipeline wrote the record.
+        StorageError: The disk does not read it.
+        OSError: The disk refused.
+    """
+    load = days.load_record(layout, date)
+    standing = [stage for stage in (load.pruned if load else ()) if os.path.lexists(_place(layout, date, stage))]
+    if load and standing:
+        partition.note_standing(layout, load, standing)
+
+
 def _clear_leftovers(layout: Layout, date: dt.date) -> None:
     """Removes what is staged of a complete day: a prune that was killed has left it, and no run asks for the day."""
     try:
@@ -118,7 +139,12 @@ def _clear_leftovers(layout: Layout, date: dt.date) -> None:
 def _pruned(layout: Layout, date: dt.date, settings: Settings, what: str, *, really: bool) -> Pruned:
     try:
         with storage_errors(layout.root), locks.hold(layout.lock(date)):
-            return _pruned_alone(layout, date, settings, what, really=really)
+            try:
+                return _pruned_alone(layout, date, settings, what, really=really)
+            finally:
+                if really:
+                    with contextlib.suppress(PipelineError, OSError):  # the next prune of the day does it
+                        take_back(layout, date)
     except PipelineError as error:
         place = _place(layout, date, what)
         logger.error("{} is kept: {}", place, logs.plain(error))

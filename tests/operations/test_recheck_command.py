@@ -6,6 +6,7 @@ import pytest
 from amplitude import Amplitude, noted, stored, uuids
 from archives import DAY
 from processes import PIPELINE, make, terminal
+from stored import file, flip
 
 NEXT = DAY + dt.timedelta(days=1)
 
@@ -18,6 +19,9 @@ def amplitude(project):
         assert project.run_day(day).scheduling_succeeded
     found.sandbox.requests.clear()
     return found
+
+
+LEFT_OUT = "WARNING: {} of {} days are not complete, and are not compared. To see what they lack: make status"
 
 
 def recheck(project, *arguments, status: int = 0) -> list[str]:
@@ -78,11 +82,38 @@ def test_a_day_that_cannot_be_asked_is_a_failure_and_the_others_are_compared(pro
     assert [len(noted(project, day)) for day in (DAY, NEXT)] == [0, 1]
 
 
-def test_days_that_are_not_complete_are_left_out_and_told(project, amplitude):
+def test_days_that_are_not_complete_are_left_out_and_told_and_it_is_no_success(project, amplitude):
     missing = NEXT + dt.timedelta(days=1)
-    said = recheck(project, f"FROM={DAY}", f"TO={missing}")
-    assert "WARNING: 1 of 3 days are not complete, and are left out (make status)" in said
+    command = (*PIPELINE, "recheck", "--from", str(DAY), "--to", str(missing))
+    done = project.command(*command)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert LEFT_OUT.format(1, 3) in said
     assert "2 days to ask again: 2 the same, 0 changed" in said
+    assert "REPAIR=1" not in done.stderr
+    flip(file(project.layout, "load marker"))
+    done = project.command(*command, "--replace")
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert LEFT_OUT.format(2, 3) in said
+    assert f"WARNING: Where one is damaged: make verify FROM={DAY} TO={DAY} REPAIR=1" in said
+    assert "1 day to ask again: 1 the same, 0 changed" in said
+
+
+@pytest.mark.parametrize("where", ["a damaged day", "a missing day", "before all that is stored"])
+def test_a_range_without_a_complete_day_compares_nothing_and_is_no_success(project, amplitude, where):
+    flip(file(project.layout, "load marker"))
+    if where == "before all that is stored":
+        span = ("--to", str(DAY - dt.timedelta(days=1)))
+    else:
+        day = str(DAY if where == "a damaged day" else NEXT + dt.timedelta(days=1))
+        span = ("--from", day, "--to", day)
+    done = project.command(*PIPELINE, "recheck", *span)
+    assert done.returncode == 1
+    none = "WARNING: No complete day lies there: nothing is compared. To see which days are: make status"
+    assert done.stderr.splitlines()[-1] == none
+    assert (f"FROM={DAY} TO={DAY} REPAIR=1" in done.stderr) is (where == "a damaged day")
+    assert not amplitude.sandbox.requests
 
 
 def test_O3_O4_C1_wrong_ranges_and_missing_credentials_ask_nothing(project, amplitude):
