@@ -15,6 +15,7 @@ from pipeline.operations.status import last_settled
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
 from pipeline.store.records import EXPORTED
+from pipeline.store.remains import remains
 from pipeline.tasks import LAST, runs
 from pipeline.text import count
 
@@ -94,11 +95,23 @@ def import_(date: dt.date, source: str, *, replace: bool) -> int:
     layout = Layout(conf.data_dir)
     arguments.settled(date)
     with logs.about(date, "import"), locks.hold(layout.lock(date)):
-        if not replace and any(stage(layout, date) for stage in (days.is_exported, days.is_extracted, days.is_loaded)):
-            raise ConfigError(
-                f"{date} is stored already", f"To replace it: make import DATE={date} FROM={source} REPLACE=1"
-            )
+        if not replace:
+            _refuse_stored(layout, date, source)
         record = import_day(date, Path(source), conf)
         filled = sum(hour.status == EXPORTED for hour in record.hours)
         logger.info("{} of 24 hours with events, of project {}", filled, record.app)
     return runs.run(LAST, date, date)
+
+
+def _refuse_stored(layout: Layout, date: dt.date, source: str) -> None:
+    """Refuses to import over a day of which a stage is whole, or damaged: also one that is to be done again."""
+    stages = days.stages(layout, date)
+    command = f"make import DATE={date} FROM={source} REPLACE=1"
+    if stages.export or stages.events or stages.load:
+        raise ConfigError(f"{date} is stored already", f"To replace it: {command}")
+    found = remains(layout, date, stages)
+    if found:
+        raise ConfigError(
+            f"{date} is stored already, and {found[0]} is damaged",
+            f"To mend it: make verify FROM={date} TO={date} REPAIR=1. To replace it: {command}",
+        )

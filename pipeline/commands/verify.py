@@ -35,13 +35,15 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     output = terminal.Output()
     found = _read(conf, first, last, output)
     damaged = [day for day in found if day.damage]
+    is_mended = True
     if repair and damaged:
-        _mend(conf, damaged, output)
+        is_mended = _mend(conf, damaged, output)
         found = _read(conf, first, last, output)
-    if asked and not found:
-        _say(output, "No day is stored there: nothing is proved. Type: make status", "red")
+    if not found:
+        where = "there" if asked else f"in {conf.data_dir}/"
+        _say(output, f"No day is stored {where}: nothing is proved. Type: make status", "red")
         return arguments.FOUND
-    if any(verification.is_wrong(day, asked=asked) for day in found):
+    if not is_mended or any(verification.is_wrong(day, asked=asked) for day in found):
         _say_what_to_type(found, output)
         return arguments.FOUND
     return 0
@@ -98,16 +100,17 @@ def _say_what_to_type(found: Sequence[DayReport], output: terminal.Output) -> No
         _say(output, f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}", "red")
 
 
-def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> None:
+def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> bool:
+    """Mends what is damaged, and lets the chain go on where it must; tells whether nothing failed."""
     with terminal.bar("repair") as report:
         mended = repairs.repair(conf, damaged, report)
-    for day in mended:
-        if day.must_run:
-            runs.run(LAST, day.date, day.date)
+    failed = any(runs.run(LAST, day.date, day.date) for day in mended if day.must_run)
+    failed |= any(day.error for day in mended)
     refresh.now()
     left = len(damaged) - len(mended)
     if left:
         _say(output, f"{count(left, 'day')} not begun, for what the one before failed with.", "red")
+    return not (failed or left)
 
 
 def _span(dates: Sequence[dt.date]) -> str:

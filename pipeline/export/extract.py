@@ -43,7 +43,7 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
     zip_path, part, final = layout.raw_zip(date), layout.events_part(date), layout.events_dir(date)
     with storage_errors(part):
         make_dirs(part.parent)
-        _refuse_foreign(final)
+        _refuse_foreign(final, date)
         try:
             with staging(part):
                 part.mkdir()
@@ -54,6 +54,9 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
         except ArchiveError as error:
             kept = quarantine.put_aside(layout, date, zip_path, error.what)
             raise ArchiveError(f"{zip_path}: {error.what}; it is kept as {kept}", error.todo) from None
+        if os.path.lexists(final / SUCCESS) and manifest.read_marker(final / SUCCESS, EventsRecord, date) is None:
+            # Whatever it told of, it may be the only copy of that.
+            quarantine.copy_aside(layout, date, final, "its marker could not be read, and the day was extracted anew")
         _tell_replacement(days.events_record(layout, date), record)
         publish_directory(part, final)
         remove(layout.windows_dir(date))  # a run that was killed once its ZIP was published left them
@@ -199,13 +202,15 @@ def _record(export: ExportRecord, files: list[EventsFile], ref: ExportRef, began
     )
 
 
-def _refuse_foreign(directory: Path) -> None:
-    """Refuses to replace a directory into which somebody put a file of his own; hidden ones are the system's."""
+def _refuse_foreign(directory: Path, date: dt.date) -> None:
+    """Refuses to replace a directory that holds what is none of the day's; hidden files are the system's."""
     for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        ours = path.name == SUCCESS or parse_name(f"{path.name.partition('_')[0]}/{path.name}.gz")
+        parsed = parse_name(f"{path.name.partition('_')[0]}/{path.name}.gz")
+        ours = path.name == SUCCESS or (parsed is not None and parsed[1] == date)
         if not ours and not path.name.startswith("."):
+            whose = f"of {parsed[1]}" if parsed else "no file of this pipeline"
             raise StorageError(
-                f"{path} is no file of this pipeline, and the directory is replaced whole",
+                f"{path} is {whose}, and the directory is replaced whole",
                 "Move it elsewhere, then run it again.",
             )
 

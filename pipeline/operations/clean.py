@@ -34,19 +34,33 @@ def clean(settings: Settings, home: Path) -> list[Path]:
             raise ConfigError(
                 f"{lock.name} is in use by {holder}", "Nothing was removed. Clean when the run has ended."
             )
-    removed = [path for path in _found(layout, settings, home) if path.exists()]
-    for path in removed:
-        with storage_errors(path):
-            remove(path)
+    removed = _replaced(layout, settings)
+    for path in _found(layout, home):
+        if path.exists():
+            with storage_errors(path):
+                remove(path)
+            removed.append(path)
     return removed
 
 
-def _found(layout: Layout, settings: Settings, home: Path) -> Iterator[Path]:
-    yield from layout.leftovers()
-    replaced = [path for date in layout.partitions() for path in partition.superseded(layout, date)]
-    if replaced:
+def _replaced(layout: Layout, settings: Settings) -> list[Path]:
+    """Removes the files of partitions that do not count any more; returns them."""
+    found = {date: paths for date in layout.partitions() if (paths := partition.superseded(layout, date))}
+    if found:
         catalog.refresh(settings)  # it may still name them
-    yield from replaced
+    removed = []
+    for date, paths in found.items():
+        with locks.hold(layout.lock(date)), storage_errors(layout.root):
+            still = set(partition.superseded(layout, date))  # a run may have begun, and published one of them
+            for path in paths:
+                if path in still:
+                    remove(path)
+                    removed.append(path)
+    return removed
+
+
+def _found(layout: Layout, home: Path) -> Iterator[Path]:
+    yield from layout.leftovers()
     for name in _CACHES:
         yield home / name
     yield from sorted((home / "data").glob("bench-*"))

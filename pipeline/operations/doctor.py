@@ -1,7 +1,6 @@
 """What is wrong, before a run says so."""
 
 import datetime as dt
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from pipeline import settings
 from pipeline.errors import PipelineError, storage_errors
 from pipeline.operations import machine, reach
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
-from pipeline.operations.status import last_settled, survey
+from pipeline.operations.status import gaps, last_settled, survey, what_to_type
 from pipeline.store import locks, room
 from pipeline.store.paths import Layout
 from pipeline.text import count, size
@@ -95,13 +94,10 @@ def _days(layout: Layout, conf: settings.Settings) -> Finding:
     found = survey(layout, last_settled(conf))
     if not found:
         return Finding(NOTE, "days", "none is stored yet. Begin with: make run")
-    rows = itertools.groupby(found, key=lambda day: day.loaded is not None)
-    gaps = [group for whole, group in ((whole, list(group)) for whole, group in rows) if not whole]
-    if not gaps:
+    lacking = gaps(found)
+    if not lacking:
         return Finding(OK, "days", f"{len(found)}, {found[0].date} to {found[-1].date}, none is missing")
-    missing = sum(len(gap) for gap in gaps)
-    first, last = gaps[0][0].date, gaps[0][-1].date
-    command = f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
+    missing, first, command = sum(map(len, lacking)), lacking[0][0].date, what_to_type(lacking[0])
     return Finding(
         WRONG, "days", f"{missing} of {len(found)} are not complete, the first {first}. Type: {command} (make status)"
     )

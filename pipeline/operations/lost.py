@@ -1,23 +1,28 @@
-"""A day of which no stage is whole: fetched again, and replaced only by no fewer events than its records tell of."""
+"""A day of which no stage is whole: fetched again, and replaced only by no fewer events than can be told of it."""
 
+import dataclasses
 import datetime as dt
 
+from loguru import logger
+
+from pipeline import text
 from pipeline.errors import LoadError
+from pipeline.export import check as json_lines
 from pipeline.operations.again import EXTRACTED, FetchedAgain
 from pipeline.progress import Report
 from pipeline.settings import Settings
-from pipeline.store import days, manifest
+from pipeline.store import days, manifest, partition
 from pipeline.store.paths import Layout
 from pipeline.store.records import EventsRecord, LoadRecord
-from pipeline.text import count
+from pipeline.warehouse import check as parquet
 from pipeline.warehouse.compare import count_rows
 
 
 def fetch_lost(settings: Settings, date: dt.date, report: Report) -> None:
     """Fetches a day again of which no stage is whole, and publishes its ZIP; then the chain must run on it.
 
-    Its records may hold where its files do not: by them it is known how many events there were. Amplitude may have
-    fewer by now, and a 404, its answer where it has none, does not even say of which project that is.
+    How many events there were, its records tell where they hold; else what can still be read of them and of the files.
+    Amplitude may have fewer by now, and a 404, its answer where it has none, does not even say of which project.
 
     Args:
         settings: How to ask, and where the data lies.
@@ -29,30 +34,67 @@ def fetch_lost(settings: Settings, date: dt.date, report: Report) -> None:
         PipelineError: It could not be fetched; what was fetched stays for the next time.
     """
     home = Layout(settings.data_dir)
-    load = manifest.read_marker(home.parquet_marker(date), LoadRecord, date)
-    events = manifest.read_marker(home.events_marker(date), EventsRecord, date)
+    known = _known(home, date)
     day = FetchedAgain(home, date, settings, report, days.project(home, date).app)
     day.fetch()
     fetched = day.extract()
-    known: int | None = None
-    found = fetched.totals.events
-    if load:
-        known, found = load.counts.rows, count_rows(day.staged, fetched, settings, day.share(EXTRACTED, 1))
-    elif events:
-        known = events.totals.events
-    # Where nobody knows, one event will do, and an empty day will not.
-    if found < (1 if known is None else known):
+    rows = count_rows(day.staged, fetched, settings, day.share(EXTRACTED, 1)) if known.rows is not None else None
+    found = _Known(rows, fetched.totals.events)
+    if known.is_more_than(found):
         day.clear()
         raise _refused(home, date, found, known)
     day.replace()
     day.clear()
+    logger.info(known.said(found))
 
 
-def _refused(home: Layout, date: dt.date, found: int, known: int | None) -> LoadError:
-    before = "nobody knows how many were stored" if known is None else f"{count(known, 'event')} were stored"
-    keys = "" if found else "Look at AMP_API_KEY and AMP_SECRET_KEY: an empty answer does not say of which project. "
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """How many rows a day has, and how many events before those that come twice are left out; None: nobody knows."""
+
+    rows: int | None
+    events: int | None
+
+    def is_more_than(self, found: "_Known") -> bool:
+        if self.rows is None and self.events is None:
+            return not found.events  # one will do, and an empty day will not
+        return (found.rows or 0) < (self.rows or 0) or (found.events or 0) < (self.events or 0)
+
+    def said(self, found: "_Known") -> str:
+        if self.rows is not None and found.rows is not None:
+            return text.replaced("events", self.rows, found.rows)
+        if self.events is not None and found.events is not None:
+            return text.replaced("events", self.events, found.events)
+        return f"{text.count(found.events or 0, 'event')} take the place of nobody knows how many"
+
+
+def _known(home: Layout, date: dt.date) -> _Known:
+    load = manifest.read_marker(home.parquet_marker(date), LoadRecord, date)
+    if load:
+        return _Known(load.counts.rows, None)
+    torn_load = manifest.salvage_marker(home.parquet_marker(date), LoadRecord)
+    rows = [torn_load.counts.rows if torn_load else 0, parquet.count_readable(partition.parquet_files(home, date))]
+    events = manifest.read_marker(home.events_marker(date), EventsRecord, date)
+    if events:
+        return _Known(_most(rows), events.totals.events)
+    torn_events = manifest.salvage_marker(home.events_marker(date), EventsRecord)
+    lines = json_lines.count_readable(sorted(home.events_dir(date).glob("*.json")))
+    return _Known(_most(rows), _most([torn_events.totals.events if torn_events else 0, lines]))
+
+
+def _most(guesses: list[int]) -> int | None:
+    """Returns the largest; that there was nothing, only a record that holds can say."""
+    return max(guesses) or None
+
+
+def _refused(home: Layout, date: dt.date, found: _Known, known: _Known) -> LoadError:
+    before, now = (known.rows, found.rows) if known.rows is not None else (known.events, found.events)
+    if (now or 0) >= (before or 0) and before is not None:
+        before, now = known.events, found.events
+    stored = "nobody knows how many were stored" if before is None else f"{text.count(before, 'event')} were stored"
+    keys = "Look at AMP_API_KEY and AMP_SECRET_KEY: an empty answer does not say of which project. "
     return LoadError(
-        f"no stage of it is whole, and Amplitude has {count(found, 'event')} of it now where {before}: nothing is"
-        f" replaced, and what is damaged is kept in {home.quarantine(date)} too",
-        f"{keys}To take what Amplitude has all the same: make force DATE={date}",
+        f"no stage of it is whole, and Amplitude has {text.count(now or 0, 'event')} of it now where {stored}: nothing"
+        f" is replaced, and what is damaged is kept in {home.quarantine(date)} too",
+        f"{'' if found.events else keys}To take what Amplitude has all the same: make force DATE={date}",
     )

@@ -13,9 +13,10 @@ from pipeline.export.staging import hours_kept
 from pipeline.settings import Settings
 from pipeline.store import days, room
 from pipeline.store.paths import Layout
+from pipeline.store.remains import remains
 from pipeline.text import count, size
 
-FETCH, EXTRACT, LOAD = "to fetch", "to extract and load", "to load"
+FETCH, EXTRACT, LOAD, MEND = "to fetch", "to extract and load", "to load", "to mend (make verify REPAIR=1)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Step:
 
     Attributes:
         date: The day.
-        what: `FETCH`, `EXTRACT` or `LOAD`.
+        what: `FETCH`, `EXTRACT`, `LOAD`; or `MEND`, where a run would refuse it.
         hours: Upload hours that are to be fetched.
         expected: What it is expected to take; None where no stored day tells.
     """
@@ -93,6 +94,8 @@ def _step(layout: Layout, date: dt.date, estimates: room.Estimates) -> Step | No
         what, hours = LOAD, frozenset()
     elif stages.is_exported:
         what, hours = EXTRACT, frozenset()
+    elif stages.redo is None and remains(layout, date, stages):
+        what = MEND
     return Step(date, what, hours, estimates.of(date))
 
 

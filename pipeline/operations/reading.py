@@ -11,7 +11,7 @@ from pipeline.errors import PipelineError, StorageError, storage_errors
 from pipeline.export.check import check_json, check_members, check_zip
 from pipeline.operations.readers import UNREADABLE, Check, Counted, Readers, is_of_the_disk
 from pipeline.settings import Settings
-from pipeline.store import days, manifest
+from pipeline.store import days, manifest, partition
 from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED, disagreements
 from pipeline.store.paths import SUCCESS, Layout
 from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
@@ -112,6 +112,7 @@ class _Day:
         self._load = self._marker(PARQUET, layout.parquet_marker(date), LoadRecord)
 
     def read(self, readers: Readers, stages: frozenset[str]) -> DayReport:
+        self._find_remains()
         markers = {EVENTS: self._layout.events_marker(self._date), PARQUET: self._layout.parquet_marker(self._date)}
         for stage, what in disagreements(self._export, self._events, self._load):
             self._damaged(stage, markers[stage], what)
@@ -141,6 +142,13 @@ class _Day:
         if wrong:
             self._damaged(stage, path, wrong)
         return record
+
+    def _find_remains(self) -> None:
+        """Finds Parquet whose marker is gone, and no stage before it from which a run would make it anew."""
+        if self._export or self._events or os.path.lexists(self._layout.parquet_marker(self._date)):
+            return
+        for path in partition.parquet_files(self._layout, self._date):
+            self._damaged(PARQUET, path, "its marker is gone, and there is nothing to make it anew from")
 
     def _damaged(self, stage: str, path: Path, what: str) -> None:
         self._found.damage.append(Damage(stage, path.relative_to(self._layout.root), what))
@@ -178,11 +186,13 @@ class _Day:
         if found.is_stored and not found.is_complete and not found.damage:
             found.notes.append(f"it is not complete: make run DATE={self._date}")
         if load and found.is_complete:
-            places = ((RAW, "its ZIP is", self._zip), (EVENTS, "its JSON lines are", marker))
+            places = ((RAW, "its ZIP is", self._zip), (EVENTS, "its JSON lines are", marker.parent))
             found.notes += [f"{what} {_gone(load, stage)}" for stage, what, path in places if not os.path.lexists(path)]
         if self._events:
             strange = strange_files(marker.parent, self._events)
             found.notes += [f"{path} is none of its files" for path in strange]
+        strange = partition.strange_files(self._layout, self._date)
+        found.notes += [f"{path} is none of its files" for path in strange]
 
 
 def _gone(load: LoadRecord, stage: str) -> str:

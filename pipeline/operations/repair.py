@@ -23,7 +23,7 @@ from pipeline.settings import Settings
 from pipeline.store import days, locks, quarantine
 from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
 from pipeline.store.paths import Layout
-from pipeline.store.publish import sync
+from pipeline.store.publish import make_dirs, publish_file, staging
 from pipeline.warehouse.load import load_day
 
 
@@ -139,9 +139,12 @@ class _Repair:
             try:
                 _READ[records[path]](layout, date)
             except (ConfigError, StorageError) as error:
-                kept = quarantine.put_aside(layout, date, path, error.what)
-                path.touch()
-                sync(path.parent)
+                kept = quarantine.copy_aside(layout, date, path, error.what)
+                part = layout.parquet_part(date)  # any place of this file system that the next run clears
+                make_dirs(part.parent)
+                with staging(part):
+                    part.touch()
+                    publish_file(part, path)
                 logger.info("{} is damaged; it is kept as {}", path, kept)
 
     def _fetch_lost(self, found: DayReport) -> None:

@@ -15,6 +15,7 @@ from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
 from pipeline.store.records import NO_FILE, LoadRecord
+from pipeline.store.remains import remains
 from pipeline.text import count, size
 from pipeline.warehouse import catalog, query
 
@@ -33,6 +34,7 @@ class Day:
         loaded: What was loaded of it, where that comes of the stages before it that stand, and answers what was asked.
         redo: Whether it is to be done again.
         unproven: Hours that no import could prove to be empty.
+        damaged: Whether something of it is there, and no stage is whole.
     """
 
     date: dt.date
@@ -41,11 +43,18 @@ class Day:
     loaded: LoadRecord | None
     redo: bool
     unproven: int
+    damaged: bool
 
     @property
     def is_stored(self) -> bool:
         """Whether there is anything of it."""
-        return self.redo or any(stage is not None for stage in (self.raw_bytes, self.json_bytes, self.loaded))
+        stages = (self.raw_bytes, self.json_bytes, self.loaded)
+        return self.redo or self.damaged or any(stage is not None for stage in stages)
+
+    @property
+    def must_be_mended(self) -> bool:
+        """Whether a run would refuse it: it is damaged, and nobody asked for it to be done again."""
+        return self.damaged and not self.redo
 
 
 def survey(layout: Layout, until: dt.date) -> list[Day]:
@@ -63,6 +72,20 @@ def survey(layout: Layout, until: dt.date) -> list[Day]:
         return []
     last = max(until, stored[-1])
     return [_look(layout, stored[0] + dt.timedelta(days=n)) for n in range((last - stored[0]).days + 1)]
+
+
+def gaps(found: list[Day]) -> list[list[Day]]:
+    """Returns the days in a row that are not whole; damaged days are a gap of their own."""
+    rows = itertools.groupby(found, key=lambda day: (day.loaded is not None, day.must_be_mended))
+    return [list(group) for (whole, _), group in rows if not whole]
+
+
+def what_to_type(gap: list[Day]) -> str:
+    """Returns the command that does the days of a gap."""
+    first, last = gap[0].date, gap[-1].date
+    if gap[0].must_be_mended:
+        return f"make verify FROM={first} TO={last} REPAIR=1"
+    return f"make run DATE={last}" if first == last else f"make range FROM={first} TO={last}"
 
 
 def last_settled(settings: Settings) -> dt.date:
@@ -109,6 +132,7 @@ def _look(layout: Layout, date: dt.date) -> Day:
         loaded=loaded,
         redo=loaded is None and stages.redo is not None,
         unproven=sum(hour.status == NO_FILE for hour in hours),
+        damaged=bool(remains(layout, date, stages)),
     )
 
 
@@ -140,6 +164,8 @@ def _lack(group: list[Day]) -> str:
     day = group[0]
     if len(group) > 1:
         return f"to {group[-1].date}: {len(group)} days missing"
+    if day.must_be_mended:
+        return "damaged"
     if day.redo:
         return "to be done again"
     if day.json_bytes is not None:
@@ -174,10 +200,8 @@ def _warehouse(settings: Settings) -> tuple[str, str]:
 
 
 def _advice(found: list[Day]) -> Iterator[str]:
-    """Yields what to type for the first gaps: days in a row that are not whole, for whatever reason."""
-    rows = itertools.groupby(found, key=lambda day: day.loaded is not None)
-    gaps = [(days_[0].date, days_[-1].date) for whole, group in rows if not whole and (days_ := list(group))]
-    for first, last in gaps[:_ADVISED]:
-        yield f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
-    if len(gaps) > _ADVISED:
-        yield f"... and {len(gaps) - _ADVISED} more gaps"
+    """Yields what to type for the first gaps."""
+    named = gaps(found)
+    yield from map(what_to_type, named[:_ADVISED])
+    if len(named) > _ADVISED:
+        yield f"... and {len(named) - _ADVISED} more gaps"

@@ -140,6 +140,14 @@ def read_marker(path: Path, kind: type[Marker], date: dt.date) -> Marker | None:
     return None if is_checked(text) is False else record
 
 
+def salvage_marker(path: Path, kind: type[Marker]) -> Marker | None:
+    """Reads a marker that need not hold, for what it may still tell; None where it tells nothing."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def examine_marker(path: Path, kind: type[Marker], date: dt.date) -> tuple[Marker | None, str]:
     """Reads a marker, and tells whether each byte of it is as it was written.
 

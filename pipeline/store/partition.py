@@ -1,12 +1,14 @@
 """A day's partition: files that carry their generation in the name, and the marker that says which of them count."""
 
 import datetime as dt
+import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
-from pipeline.store import manifest
+from pipeline.store import manifest, quarantine
 from pipeline.store.paths import SUCCESS, Layout
 from pipeline.store.publish import make_dirs, publish_file, remove, staging, sync
 from pipeline.store.records import LoadRecord, Recheck
@@ -46,6 +48,8 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
     """
     final, rejected = layout.parquet_dir(record.date), layout.rejected_dir(record.date)
     before = manifest.read_marker(final / SUCCESS, LoadRecord, record.date)
+    if before is None and os.path.lexists(final / SUCCESS):  # whatever it names, it may be the only copy of that
+        quarantine.copy_aside(layout, record.date, final, "its marker could not be read, and the day was loaded anew")
     keep = _named(record) | (_named(before) if before else set())
     make_dirs(final)
     for path in superseded(layout, record.date, keep):
@@ -89,6 +93,18 @@ def note_pruned(layout: Layout, record: LoadRecord, stage: str) -> LoadRecord:
         stage: `events` or `raw`.
     """
     pruned = {**record.pruned, stage: dt.datetime.now(dt.UTC)}
+    return _noted(layout, msgspec.structs.replace(record, pruned=pruned))
+
+
+def note_standing(layout: Layout, record: LoadRecord, stages: Collection[str]) -> LoadRecord:
+    """Takes back that stages before it are pruned, for they stand, else as `note_recheck`.
+
+    Args:
+        layout: Where the data lies.
+        record: The marker as it stands.
+        stages: Of `events` and `raw`.
+    """
+    pruned = {stage: at for stage, at in record.pruned.items() if stage not in stages}
     return _noted(layout, msgspec.structs.replace(record, pruned=pruned))
 
 
@@ -136,17 +152,41 @@ def superseded(layout: Layout, date: dt.date, named: set[str] | None = None) -> 
     Args:
         layout: Where the data lies.
         date: The day.
-        named: The names that count; those of the marker unless given. Where there is a marker that cannot be read,
-            nobody knows, and none is returned.
+        named: The names that count; those of the marker unless given. Where there is a marker that cannot be read, or
+            none and no stage before it that they are made of, nobody knows, and none is returned.
     """
     if named is None:
         record = manifest.read_load_record(layout.parquet_dir(date), date)
-        if record is None and layout.parquet_marker(date).exists():
+        places = (layout.raw_zip(date), layout.events_marker(date))
+        if record is None and (layout.parquet_marker(date).exists() or not any(map(os.path.lexists, places))):
             return []
         named = _named(record) if record else set()
+    return [path for path in _files(layout, date) if path.name not in named]
+
+
+def parquet_files(layout: Layout, date: dt.date) -> list[Path]:
+    """Returns the files of a day's partition, whether they count or not."""
+    return [path for path in _files(layout, date) if path.parent == layout.parquet_dir(date)]
+
+
+def strange_files(layout: Layout, date: dt.date) -> list[Path]:
+    """Returns what somebody put among a day's partition or its rejected lines; hidden files are the system's."""
+    found = [path for path in _entries(layout, date) if not _OURS.fullmatch(path.name)]
+    return sorted(path for path in found if path.name != SUCCESS and not path.name.startswith("."))
+
+
+def generation(path: Path) -> str:
+    """Returns the first digits of the load's id that a file of a partition carries in its name."""
+    return path.name.partition("-")[2][:8]
+
+
+def _files(layout: Layout, date: dt.date) -> list[Path]:
+    return sorted(path for path in _entries(layout, date) if _OURS.fullmatch(path.name))
+
+
+def _entries(layout: Layout, date: dt.date) -> list[Path]:
     folders = (layout.parquet_dir(date), layout.rejected_dir(date))
-    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-    return sorted(path for path in found if _OURS.fullmatch(path.name) and path.name not in named)
+    return [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
 
 
 def _named(record: LoadRecord) -> set[str]:

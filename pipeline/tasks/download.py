@@ -8,6 +8,7 @@ from pipeline.export.download import fetch_day
 from pipeline.progress import Report
 from pipeline.store import days
 from pipeline.store.records import EXPORTED
+from pipeline.store.remains import refuse_remains
 from pipeline.tasks.daily import DailyTask
 from pipeline.text import count, size
 
@@ -25,6 +26,7 @@ class DownloadExport(DailyTask):
         return days.is_exported(self.layout, self.date)
 
     def work(self, report: Report) -> str:  # noqa: D102 - as DailyTask says
+        refuse_remains(self.layout, self.date)
         record = fetch_day(self.date, settings.load(), report)
         asked = [window for window in record.windows if window.status in (200, 404)]
         filled = sum(hour.status == EXPORTED for hour in record.hours)

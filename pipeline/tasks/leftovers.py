@@ -9,7 +9,7 @@ from loguru import logger
 
 from pipeline import settings
 from pipeline.errors import StorageError, storage_errors
-from pipeline.store import days, locks
+from pipeline.store import days, locks, partition
 from pipeline.store.paths import Layout
 from pipeline.store.publish import remove
 
@@ -19,7 +19,7 @@ def clear(date: dt.date, replaced: Iterable[Path] = ()) -> None:
 
     Args:
         date: The day; nothing happens where it is not complete.
-        replaced: Files that do not count any more, and go too.
+        replaced: Files that did not count any more before the warehouse was made that stands, and go too.
     """
     layout = Layout(settings.load().data_dir)
     found = [path for path in (*layout.staged(date), *replaced) if os.path.lexists(path)]
@@ -30,8 +30,11 @@ def clear(date: dt.date, replaced: Iterable[Path] = ()) -> None:
             record = days.load_record(layout, date)
             if record is None or not days.is_loaded(layout, date):
                 return  # another process does it again
+            # Another process may have published one of them meanwhile.
+            still = {*layout.staged(date), *partition.superseded(layout, date)}
             for path in found:
-                remove(path)
+                if path in still:
+                    remove(path)
             days.clear_redo(layout, date, record.redo)
     except StorageError as error:
         logger.warning("{}: its leftovers stay. {}", date, error)

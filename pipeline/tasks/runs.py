@@ -54,7 +54,8 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """
     asked = dates(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
-    _clear_leftovers(set(asked) - set(todo))
+    done, layout = set(asked) - set(todo), Layout(settings.load().data_dir)
+    _clear_leftovers(done)
     if any(_must_be_fetched(day) for day in todo):
         settings.load_credentials()  # before any task, so that it is said once
     if len(asked) > 1:
@@ -64,6 +65,8 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
         chunk = todo[start : start + _CHUNK]
         status = max(status, _luigi(last_task, chunk[0], chunk[-1]))
     missing = [day for day in todo if not last_task(date=day).complete()]
+    missing += [day for day in done if not days.load_record(layout, day)]  # taken away meanwhile
+    missing.sort()
     for day in sorted(set(todo) - set(missing)):
         leftovers.clear(day)  # of a run before this one, in a stage that was done already
     refreshed = refresh.now()

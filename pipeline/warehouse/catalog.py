@@ -190,7 +190,7 @@ def _refuse_damaged(layout: Layout, loaded: Loaded, settings: Settings) -> None:
         except StorageError as error:
             raise StorageError(
                 f"{files[0].parent} cannot be read ({error.what.rpartition(': ')[2]})",
-                f"Remove it, then: make run DATE={date}. The day is loaded again from what there is of it.",
+                f"To make it anew from what there is of the day: make verify FROM={date} TO={date} REPAIR=1",
             ) from error
 
 

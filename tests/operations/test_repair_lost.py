@@ -103,7 +103,11 @@ def test_F15_an_event_that_comes_twice_does_not_make_up_for_one_that_is_gone(pro
 
 @pytest.mark.parametrize(("events", "replaced"), [((), False), ((3,), True)])
 def test_F15_where_nobody_knows_an_empty_day_is_refused(project, amplitude, events, replaced):
-    before = harm(project, *MARKERS)
+    for path in [file(project.layout, kind) for kind in (*ALL, *MARKERS[1:])]:
+        path.write_bytes(b"")
+    for path in project.layout.events_dir(DAY).glob("*.json"):
+        path.write_bytes(b"")
+    before = published(project)
     amplitude.has(*events)
     (result,) = mend(project)
     assert (result.error is None, result.must_run) == (replaced, replaced)
@@ -113,6 +117,34 @@ def test_F15_where_nobody_knows_an_empty_day_is_refused(project, amplitude, even
     else:
         assert "0 events of it now where nobody knows how many were stored" in result.error.what
         assert published(project) == before
+
+
+TOLD_BY = {
+    "the marker's text": (("events", "parquet file"), 10),
+    "the rows": (("events", "load marker"), 10),
+    "the lines": (("parquet file", "load marker"), 10),
+}
+
+
+@pytest.mark.parametrize("told_by", TOLD_BY)
+def test_F15_what_no_record_tells_any_more_is_told_by_what_can_be_read(project, amplitude, told_by):
+    gone, known = TOLD_BY[told_by]
+    layout = project.layout
+    rows = file(layout, "parquet")
+    harm(project, *MARKERS)
+    if "events" in gone:
+        remove(layout.events_dir(DAY))
+    for path in {"parquet file": rows, "load marker": layout.parquet_marker(DAY)}.items():
+        if path[0] in gone:
+            path[1].write_bytes(b"")
+    before = published(project)
+    amplitude.has(*range(known - 1))
+    (result,) = mend(project)
+    assert f"9 events of it now where {known} events were stored" in result.error.what
+    assert published(project) == before
+    amplitude.has(*range(known))
+    assert project.command(*VERIFY).returncode == 0
+    assert stored(project) == uuids(*range(known))
 
 
 def test_F15_an_empty_day_that_was_empty_is_made_anew(project):
@@ -139,7 +171,7 @@ def test_F15_records_that_seem_newer_leave_the_day_damaged_until_it_is_mended(pr
     project.set(AMP_BASE_URL=url)
     amplitude.has()
     (result,) = mend(project)
-    assert "nobody knows" in result.error.what
+    assert "10 events were stored" in result.error.what
     assert {stage for stage, _ in damaged(project)} == {"raw", "events", "parquet"}
     amplitude.has(*range(10))
     assert project.command(*VERIFY).returncode == 0
