@@ -31,6 +31,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def differing(grown: int, shrunk: int, changed: int) -> str:
+    """Returns what a recheck found: `grown by 12 events, shrunk by 3 events`; nothing where all is the same."""
+    numbers = (("grown by", grown), ("shrunk by", shrunk), ("other values in", changed))
+    return ", ".join(f"{how} {count(number, 'event')}" for how, number in numbers if number)
+
+
 def replaced(what: str, old: int, new: int) -> str:
     """Returns what a replacement changes: `1,200 rows take the place of 1,180 (+20)`."""
     return f"{new:,} {what} take the place of {old:,} ({new - old:+,d})"

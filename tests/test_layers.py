@@ -75,6 +75,11 @@ def test_a_library_is_imported_in_its_room_alone(path):
         assert room(path) in ONLY[library], f"{name(path)} imports {library}"
 
 
+def test_no_type_is_met_for_the_first_time_where_several_threads_may_meet_it():
+    """msgspec looks at a type when it is first decoded, and not safely: a decoder is made where a module is imported."""
+    assert not [name(path) for path in MODULES if re.search(r"decode\([^)]*\)?[^)]*type=", path.read_text("utf-8"))]
+
+
 def test_C15_nothing_turns_the_certificate_check_off():
     pattern = re.compile(r"verify\s*=\s*False|CERT_NONE|check_hostname\s*=\s*False|disable_warnings|_create_unverified")
     assert not [name(path) for path in MODULES if pattern.search(path.read_text(encoding="utf-8"))]

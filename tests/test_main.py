@@ -54,13 +54,22 @@ def test_O1_S10_a_wrong_day_on_bare_luigi_is_one_line_and_40(project, date):
     assert NO_TRACE in project.logged()
 
 
+def test_O2_a_day_before_there_was_an_amplitude_is_refused(project):
+    done = project.pipeline("run", "--date", "2011-12-31")
+    assert done.returncode == 2
+    assert "DATE: 2011-12-31 is before 2012-01-01. Amplitude has no events of it. Is the year right?" in done.stderr
+
+
 def test_O2_O3_days_that_are_not_settled_are_refused_without_a_request(project):
     sandbox = project.sandbox()
     for day in (TODAY, dt.date(2099, 1, 1), dt.date(2999, 12, 31)):
         then = f"{day + dt.timedelta(days=1)} 03:00 UTC"
         done = project.pipeline("run", "--date", str(day))
         assert done.returncode == 25
-        assert f"{day} is not settled: events may enter it until {then}. Run it again from {then} on." in done.stderr
+        assert (
+            f"{day} is not settled: events may enter it until {then}. Run it again from {then} on; the last settled day is "
+            in done.stderr
+        )
         bare = luigi(project, "LoadEvents", "--date", str(day))
         assert bare.returncode == 30
         assert f"{day}  DownloadExport  NotReadyError: {day} is not settled" in bare.stderr

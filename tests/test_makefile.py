@@ -30,7 +30,7 @@ def test_plain_make_prints_each_target_with_its_help(project):
         (("range", "FROM=2026-01-02"), "TO is missing. Type: make range FROM="),
         (("range", "FROM=2026-01-02", "TO=2026-01-01"), "FROM=2026-01-02 is after TO=2026-01-01"),
         (("force",), "DATE is missing. Type: make force DATE=2026-11-22"),
-        (("daily", "DAYS=many"), "is not a valid integer"),
+        (("daily", "DAYS=many"), "DAYS=many is no number of days from 1 on. Type: make daily DAYS=7"),
         (("verify", "REPAIR=yes"), "REPAIR=yes is unknown. Write REPAIR=1, or leave it out"),
         (("recheck", "REPLACE=0"), "REPLACE=0 is unknown"),
     ],

@@ -1,6 +1,7 @@
 """What the commands take: days, ranges of days, and words for what is missing of them."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from pipeline import settings
 from pipeline.errors import ConfigError
 from pipeline.export.settled import refuse_unsettled
 from pipeline.tasks.daily import parse_day
+from pipeline.text import printable
 
 FOUND = 1
 """The shell's status where a command looked, and something is wrong."""
@@ -40,6 +42,33 @@ class Day(click.ParamType[dt.date]):
             return parse_day(value)
         except ConfigError as error:
             raise click.UsageError(f"{self._variable}: {error}") from None
+
+
+class Number(click.ParamType[int]):
+    """A number of days as an argument; it goes by the name that make gives it.
+
+    Args:
+        variable: That name.
+        least: The least that it takes.
+        usage: What a right call looks like.
+    """
+
+    name = "number"
+
+    def __init__(self, variable: str, least: int, usage: str) -> None:
+        self._variable = variable
+        self._least = least
+        self._usage = usage
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401, ARG002, D102
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"\d{1,4}", value, re.ASCII) or int(value) < self._least:
+            raise click.UsageError(
+                f"{self._variable}={printable(value, 40)} is no number of days from {self._least} on."
+                f" Type: {self._usage}"
+            )
+        return int(value)
 
 
 def date(command: str, *, required: bool = True) -> Callable[[Command], Command]:

@@ -11,7 +11,7 @@ from pipeline import logs, settings
 from pipeline.commands import arguments
 from pipeline.errors import ConfigError
 from pipeline.export.imports import import_day
-from pipeline.operations.status import last_settled
+from pipeline.export.settled import last_settled
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
 from pipeline.store.records import EXPORTED
@@ -37,11 +37,14 @@ def range_(first: dt.date, last: dt.date) -> int:
 
 
 @click.command()
-@click.option("--days", "count", type=click.IntRange(1, 3650), default=7, show_default=True, help="How far back.")
-def daily(count: int) -> int:
+@click.option(
+    "--days", "most", type=arguments.Number("DAYS", 1, "make daily DAYS=7"), default=7, show_default=True,
+    help="How far back.",
+)  # fmt: skip
+def daily(most: int) -> int:
     """For cron: does every missing settled day of the last days; silent on success without a terminal."""
     last = last_settled(settings.load())
-    first = last - dt.timedelta(days=count - 1)
+    first = last - dt.timedelta(days=most - 1)
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     if last != yesterday:
         logger.info("{} is not settled yet and is left for later", yesterday)

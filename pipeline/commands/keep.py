@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ from loguru import logger
 
 from pipeline import logs, settings, terminal
 from pipeline.commands import arguments
+from pipeline.export.settled import last_settled
 from pipeline.operations import prune as pruning
 from pipeline.operations import recheck as again
 from pipeline.operations.clean import clean as remove_leftovers
-from pipeline.operations.status import last_settled
 from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
 from pipeline.tasks import LAST, refresh, runs
@@ -27,10 +26,13 @@ _NAMED = 3  # days for which what to type is spelt out
 
 @click.command()
 @arguments.span("recheck", required=False)
-@click.option("--days", "most", type=click.IntRange(1, 3650), default=3, show_default=True, help="Without a range.")
+@click.option(
+    "--days", "most", type=arguments.Number("DAYS", 1, "make recheck DAYS=3"), default=3, show_default=True,
+    help="Without a range.",
+)  # fmt: skip
 @click.option("--replace", is_flag=True, help="Replace the days that differ by what Amplitude has.")
 def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: bool) -> int:
-    """Asks Amplitude for settled days again, and compares; without a range those that are due."""
+    """Asks Amplitude for settled days again, and compares; exits 1 where one differs and is not replaced."""
     conf = settings.load()
     if not sys.stderr.isatty() and not (first or last):
         logs.setup(conf.logs_dir, terminal="WARNING")  # cron: only what changed or failed is mailed
@@ -46,8 +48,9 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
     refreshed = refresh.now()
     _say_rechecked(results, len(dates))
     failed = max((runs.status_of(result.error) for result in results if result.error), default=0)
-    left_out = arguments.FOUND if len(dates) < len(asked) else 0
-    return status or failed or left_out or (0 if refreshed else refresh.TASK_FAILED)
+    differ = any(result.difference and not result.difference.is_none and not result.replaced for result in results)
+    found = arguments.FOUND if differ or len(dates) < len(asked) else 0
+    return status or failed or found or (0 if refreshed else refresh.TASK_FAILED)
 
 
 def _asked(conf: settings.Settings, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
@@ -98,20 +101,24 @@ def _say_rechecked(results: Sequence[again.Result], asked: int) -> None:
 
 
 @click.command()
-@click.option("--keep-days", required=True, help="Settled days of which nothing is removed.")
+@click.option(
+    "--keep-days", required=True, type=arguments.Number("KEEP_DAYS", 0, "make prune KEEP_DAYS=30 WHAT=events"),
+    help="Settled days of which nothing is removed.",
+)  # fmt: skip
 @click.option("--what", required=True, help="events: the JSON lines; raw: the ZIPs.")
 @click.option("--yes", is_flag=True, help="Remove ZIPs, the only exact copy, and do not only name them.")
-def prune(keep_days: str, what: str, *, yes: bool) -> int:
+def prune(keep_days: int, what: str, *, yes: bool) -> int:
     """Removes the JSON lines or the ZIPs of older days that are loaded, once what is left of them was verified."""
-    if not re.fullmatch(r"\d{1,5}", keep_days, re.ASCII):
-        raise click.UsageError(f"KEEP_DAYS={keep_days} is no number of days. Type: make prune KEEP_DAYS=30 WHAT=events")
     if what not in _STAGES:
         raise click.UsageError(
             f"WHAT={what} is unknown: it is events (the JSON lines) or raw (the ZIPs)."
             " Type: make prune KEEP_DAYS=30 WHAT=events"
         )
+    conf = settings.load()
     with terminal.bar("prune") as report:
-        found = pruning.prune(settings.load(), int(keep_days), what, report, yes=yes)
+        found = pruning.prune(conf, keep_days, what, report, yes=yes)
+    if not found:
+        return _say_nothing_older(conf, keep_days, what)
     removed, kept = [day for day in found if day.is_removed], [day for day in found if day.kept]
     named = _STAGES[what]
     if what == RAW and not yes:
@@ -124,6 +131,15 @@ def prune(keep_days: str, what: str, *, yes: bool) -> int:
     room = size(sum(day.bytes for day in removed))
     logger.info("{} of {} removed: {}. These days stay complete.", named, count(len(removed), "day"), room)
     return arguments.FOUND if kept else 0
+
+
+def _say_nothing_older(conf: settings.Settings, keep_days: int, what: str) -> int:
+    stored = Layout(conf.data_dir).dates()
+    since = f" The oldest day that is stored is {stored[0]}: a smaller KEEP_DAYS reaches it." if stored else ""
+    logger.info(
+        "{} of 0 days removed: none older than {} has them.{}", _STAGES[what], count(keep_days, "settled day"), since
+    )
+    return 0
 
 
 @click.command()

@@ -35,16 +35,16 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     output = terminal.Output()
     found = _read(conf, first, last, output)
     damaged = [day for day in found if day.damage]
-    is_mended = True
+    failed: set[dt.date] = set()
     if repair and damaged:
-        is_mended = _mend(conf, damaged, output)
+        failed = _mend(conf, damaged, output)
         found = _read(conf, first, last, output)
     if not found:
         where = "there" if asked else f"in {conf.data_dir}/"
         _say(output, f"No day is stored {where}: nothing is proved. Type: make status", "red")
         return arguments.FOUND
-    if not is_mended or any(verification.is_wrong(day, asked=asked) for day in found):
-        _say_what_to_type(found, output)
+    if failed or any(verification.is_wrong(day, asked=asked) for day in found):
+        _say_what_to_type(found, failed, output)
         return arguments.FOUND
     return 0
 
@@ -91,26 +91,32 @@ def _summary(found: Sequence[DayReport]) -> str:
     return f"{text}, {rest} missing or not complete" if rest else text
 
 
-def _say_what_to_type(found: Sequence[DayReport], output: terminal.Output) -> None:
-    damaged = [day.date for day in found if day.damage]
-    for first, last in itertools.islice(_in_a_row(damaged), _ADVISED):
-        _say(output, f"To mend it: make verify FROM={first} TO={last} REPAIR=1", "red")
+def _say_what_to_type(found: Sequence[DayReport], failed: set[dt.date], output: terminal.Output) -> None:
+    """Says it of each day but those whose repair has just failed: that said itself what to type."""
+    damaged = [day.date for day in found if day.damage and day.date not in failed]
+    if damaged:
+        _say(output, f"To mend it: make verify FROM={damaged[0]} TO={damaged[-1]} REPAIR=1", "red")
+    if failed:
+        _say(output, f"Not mended: {_span(sorted(failed))}. What it takes is said above, and in the day's log.", "red")
     missing = [day.date for day in found if not (day.is_complete or day.damage or day.error)]
-    for first, last in itertools.islice(_in_a_row(missing), _ADVISED):
-        _say(output, f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}", "red")
+    gaps = list(_in_a_row(missing))
+    for first, last in gaps[:_ADVISED]:
+        how = f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
+        _say(output, f"To fetch what is missing: {how}", "red")
+    if len(gaps) > _ADVISED:
+        _say(output, f"... and {count(len(gaps) - _ADVISED, 'more gap')}: make status", "red")
 
 
-def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> bool:
-    """Mends what is damaged, and lets the chain go on where it must; tells whether nothing failed."""
+def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> set[dt.date]:
+    """Mends what is damaged, and lets the chain go on where it must; returns the days of which something failed."""
     with terminal.bar("repair") as report:
         mended = repairs.repair(conf, damaged, report)
-    failed = any(runs.run(LAST, day.date, day.date) for day in mended if day.must_run)
-    failed |= any(day.error for day in mended)
+    failed = {day.date for day in mended if day.error or (day.must_run and runs.run(LAST, day.date, day.date))}
     refresh.now()
-    left = len(damaged) - len(mended)
+    left = {day.date for day in damaged} - {day.date for day in mended}
     if left:
-        _say(output, f"{count(left, 'day')} not begun, for what the one before failed with.", "red")
-    return not (failed or left)
+        _say(output, f"{count(len(left), 'day')} not begun, for what the one before failed with.", "red")
+    return failed | left
 
 
 def _span(dates: Sequence[dt.date]) -> str:

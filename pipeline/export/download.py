@@ -178,10 +178,10 @@ class _Fetch:
         self._progress.set(share, f"window {there} of {of}")
 
 
-def _near(layout: Layout, date: dt.date) -> list[tuple[int, ExportRecord]]:
-    """Returns the bytes and the records of the nearest stored days, the nearest first."""
+def _near(layout: Layout, date: dt.date) -> list[tuple[int, list[records.FetchedWindow]]]:
+    """Returns the bytes and the windows of the nearest stored days, the nearest first."""
     found = itertools.islice(days.nearest(layout, date), _NEAR)
-    return [(layout.raw_zip(day).stat().st_size, record) for day, record in found]
+    return [(layout.raw_zip(day).stat().st_size, record.windows) for day, record in found]
 
 
 def _refuse_other_host(project: days.Project, settings: Settings) -> None:

@@ -27,8 +27,14 @@ def refuse_unsettled(date: dt.date, settings: Settings) -> None:
     if dt.datetime.now(dt.UTC) < from_then:
         raise NotReadyError(
             f"{date} is not settled: events may enter it until {from_then:%Y-%m-%d %H:%M} UTC",
-            f"Run it again from {from_then:%Y-%m-%d %H:%M} UTC on.",
+            f"Run it again from {from_then:%Y-%m-%d %H:%M} UTC on; the last settled day is {last_settled(settings)}.",
         )
+
+
+def last_settled(settings: Settings) -> dt.date:
+    """Returns the newest day that no event can enter any more."""
+    begun = dt.datetime.now(dt.UTC) - dt.timedelta(hours=settings.settle_hours)
+    return begun.date() - dt.timedelta(days=1)
 
 
 def refuse_unserved(date: dt.date, settings: Settings, served_at: dt.datetime | None) -> None:

@@ -26,6 +26,9 @@ class _Staged(msgspec.Struct, kw_only=True, frozen=True):
     window: records.FetchedWindow
 
 
+_decoder = msgspec.json.Decoder(_Staged)
+
+
 def hours_kept(layout: Layout, date: dt.date) -> frozenset[int]:
     """Returns the hours of a day that an earlier run fetched and kept; whether they still hold, a run finds out.
 
@@ -36,7 +39,7 @@ def hours_kept(layout: Layout, date: dt.date) -> frozenset[int]:
     kept: set[int] = set()
     for path in sorted(layout.windows_dir(date).glob("*.json")):
         with contextlib.suppress(msgspec.DecodeError, OSError):
-            answer = msgspec.json.decode(path.read_bytes(), type=_Staged).window
+            answer = _decoder.decode(path.read_bytes()).window
             if answer.status in (200, 404):
                 kept.update(range(answer.first, answer.last + 1))
     return frozenset(kept)
@@ -156,7 +159,7 @@ class Staging:
 
     def _take_up(self, path: Path) -> None:
         try:
-            staged = msgspec.json.decode(path.read_bytes(), type=_Staged)
+            staged = _decoder.decode(path.read_bytes())
             window = windows.Window(staged.window.first, staged.window.last)
             self._refuse_outdated(staged, window, path)
             if staged.window.status == 200:  # noqa: PLR2004

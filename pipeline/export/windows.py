@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from pipeline.store.records import ExportRecord
+from pipeline.store.records import FetchedWindow
 
 SIZES = (24, 12, 6, 3, 1)
 """The hours that a window may have; each is halved to the next."""
@@ -45,11 +45,11 @@ def halved(size: int) -> int:
     return next((smaller for smaller in SIZES if smaller < size), 0)
 
 
-def largest_size(near: Sequence[tuple[int, ExportRecord]], window_bytes: int) -> int:
+def largest_size(near: Sequence[tuple[int, Sequence[FetchedWindow]]], window_bytes: int) -> int:
     """Chooses the hours of a day's windows.
 
     Args:
-        near: Bytes of ZIP and record of the nearest stored days, the nearest first.
+        near: Bytes of ZIP and windows of the nearest stored days, the nearest first.
         window_bytes: What a window is meant to stay under.
 
     Returns:
@@ -59,7 +59,7 @@ def largest_size(near: Sequence[tuple[int, ExportRecord]], window_bytes: int) ->
     if not near:
         return UNKNOWN_SIZE
     day_bytes = near[0][0]
-    sizes = [w.last - w.first + 1 for _, record in near for w in record.windows if w.status in REFUSED]
+    sizes = [w.last - w.first + 1 for _, fetched in near for w in fetched if w.status in REFUSED]
     refused = min(sizes, default=HOURS + 1)
     fitting = (size for size in SIZES if size < refused and day_bytes * size / HOURS <= window_bytes)
     return next(fitting, 1)

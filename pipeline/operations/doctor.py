@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline import settings
 from pipeline.errors import PipelineError, storage_errors
+from pipeline.export.settled import last_settled
 from pipeline.operations import machine, reach
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
-from pipeline.operations.status import gaps, last_settled, survey, what_to_type
+from pipeline.operations.status import gaps, survey, what_to_type
 from pipeline.store import locks, room
 from pipeline.store.paths import Layout
 from pipeline.text import count, size

@@ -27,25 +27,20 @@ class Step:
         date: The day.
         what: `FETCH`, `EXTRACT`, `LOAD`; or `MEND`, where a run would refuse it.
         hours: Upload hours that are to be fetched.
+        requests: Requests to the API that they take, unless one fails.
         expected: What it is expected to take; None where no stored day tells.
     """
 
     date: dt.date
     what: str
     hours: frozenset[int]
+    requests: int
     expected: room.Estimate | None
 
     @property
     def share(self) -> float:
         """How much of the day is to be fetched, 0 to 1."""
         return len(self.hours) / windows.HOURS
-
-    @property
-    def requests(self) -> float:
-        """Requests to the API."""
-        if self.expected and self.expected.requests:
-            return self.expected.requests * self.share
-        return len(windows.cut(self.hours, windows.UNKNOWN_SIZE))
 
     @property
     def fetched(self) -> float:
@@ -82,10 +77,10 @@ def steps(settings: Settings, first: dt.date, last: dt.date) -> list[Step]:
     layout = Layout(settings.data_dir)
     estimates = room.Estimates(layout)
     dates = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-    return [step for date in dates if (step := _step(layout, date, estimates))]
+    return [step for date in dates if (step := _step(layout, date, estimates, settings.window_bytes))]
 
 
-def _step(layout: Layout, date: dt.date, estimates: room.Estimates) -> Step | None:
+def _step(layout: Layout, date: dt.date, estimates: room.Estimates, window_bytes: int) -> Step | None:
     stages = days.stages(layout, date)
     if stages.is_loaded:
         return None
@@ -96,7 +91,9 @@ def _step(layout: Layout, date: dt.date, estimates: room.Estimates) -> Step | No
         what, hours = EXTRACT, frozenset()
     elif stages.redo is None and remains(layout, date, stages):
         what = MEND
-    return Step(date, what, hours, estimates.of(date))
+    expected = estimates.of(date)
+    size = windows.largest_size(expected.near if expected else [], window_bytes)
+    return Step(date, what, hours, len(windows.cut(hours, size)), expected)
 
 
 def show(settings: Settings, first: dt.date, last: dt.date, console: Console) -> bool:
@@ -149,8 +146,9 @@ def _lines(todo: list[Step]) -> Iterator[str]:
 
 
 def _asked_for(found: list[Step]) -> str:
-    requests = round(sum(step.requests for step in found))
-    parts = [count(requests, "request") if requests else "no request"]
+    requests = sum(step.requests for step in found)
+    most = "at most " if requests > 1 and not all(step.expected for step in found) else ""  # until a day is stored
+    parts = [most + count(requests, "request") if requests else "no request"]
     if any(step.expected for step in found):
         if requests:
             parts.append(f"about {size(sum(step.fetched for step in found))}")

@@ -10,9 +10,9 @@ from loguru import logger
 
 from pipeline import logs
 from pipeline.errors import PipelineError, storage_errors
+from pipeline.export.settled import last_settled
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import ALL, read_day, strange_files
-from pipeline.operations.status import last_settled
 from pipeline.progress import Report
 from pipeline.settings import Settings
 from pipeline.store import days, locks, partition

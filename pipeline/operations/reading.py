@@ -14,7 +14,8 @@ from pipeline.settings import Settings
 from pipeline.store import days, manifest, partition
 from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED, disagreements
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
+from pipeline.store.records import NO_FILE, EventsRecord, ExportRecord, LoadRecord
+from pipeline.text import count
 from pipeline.warehouse.check import check_parquet, check_rejected
 
 ALL = frozenset({RAW, EVENTS, PARQUET, REJECTED})
@@ -186,15 +187,26 @@ class _Day:
         if found.is_stored and not found.is_complete and not found.damage:
             found.notes.append(f"it is not complete: make run DATE={self._date}")
         if load and found.is_complete:
-            places = ((RAW, "its ZIP is", self._zip), (EVENTS, "its JSON lines are", marker.parent))
-            found.notes += [f"{what} {_gone(load, stage)}" for stage, what, path in places if not os.path.lexists(path)]
-        if self._events:
-            strange = strange_files(marker.parent, self._events)
-            found.notes += [f"{path} is none of its files" for path in strange]
-        strange = partition.strange_files(self._layout, self._date)
+            found.notes += self._notes_of(load)
+        strange = strange_files(marker.parent, self._events) if self._events else []
+        strange += partition.strange_files(self._layout, self._date)
         found.notes += [f"{path} is none of its files" for path in strange]
 
+    def _notes_of(self, load: LoadRecord) -> Iterator[str]:
+        """Yields what a complete day lacks."""
+        unproven = sum(hour.status == NO_FILE for hour in load.hours)
+        if unproven:
+            yield (
+                f"imported; nothing proves that the {count(unproven, 'hour')} without a file had no events"
+                " (make recheck FROM= TO= asks Amplitude)"
+            )
+        if not self._zip.is_file():
+            yield f"its ZIP is {self._gone(load, RAW)}"
+        if not self._layout.events_marker(self._date).is_file():
+            yield f"its JSON lines are {self._gone(load, EVENTS)}"
 
-def _gone(load: LoadRecord, stage: str) -> str:
-    pruned = load.pruned.get(stage)
-    return f"gone: pruned on {pruned:%Y-%m-%d}" if pruned else "gone, and not by make prune"
+    def _gone(self, load: LoadRecord, stage: str) -> str:
+        place = self._zip if stage == RAW else self._layout.events_dir(self._date)
+        # Where the folder stands without its marker, that was no prune, whatever was noted before.
+        pruned = None if os.path.lexists(place) else load.pruned.get(stage)
+        return f"gone: pruned on {pruned:%Y-%m-%d}" if pruned else "gone, and not by make prune"

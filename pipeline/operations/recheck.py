@@ -18,7 +18,7 @@ from pipeline.progress import Report
 from pipeline.settings import Settings
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
-from pipeline.text import count
+from pipeline.text import count, differing
 from pipeline.warehouse.compare import Difference
 
 SCHEDULE = (1, 3, 7, 30)
@@ -47,8 +47,7 @@ class Result:
         found = self.difference
         if found is None:
             return "not compared"
-        numbers = (("grown by", found.grown), ("shrunk by", found.shrunk), ("other values in", found.changed))
-        changes = ", ".join(f"{how} {count(number, 'event')}" for how, number in numbers if number)
+        changes = differing(found.grown, found.shrunk, found.changed)
         return f"{changes or 'the same'} ({found.events:,} now){', replaced' if self.replaced else ''}"
 
 

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from pipeline import text
 from pipeline.errors import StorageError, storage_errors
+from pipeline.export.settled import last_settled
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
@@ -88,12 +90,6 @@ def what_to_type(gap: list[Day]) -> str:
     return f"make run DATE={last}" if first == last else f"make range FROM={first} TO={last}"
 
 
-def last_settled(settings: Settings) -> dt.date:
-    """Returns the newest day that no event can enter any more."""
-    begun = dt.datetime.now(dt.UTC) - dt.timedelta(hours=settings.settle_hours)
-    return begun.date() - dt.timedelta(days=1)
-
-
 def show(settings: Settings, console: Console) -> None:
     """Prints the days as a table, each gap as one red row, and the totals; brings the warehouse up to date."""
     layout = Layout(settings.data_dir)
@@ -155,9 +151,14 @@ def _row(group: list[Day]) -> tuple[str, ...]:
 
 
 def _remark(day: Day) -> str:
-    if day.unproven:
-        return f"imported; no file of {count(day.unproven, 'hour')}"
-    return "" if day.loaded and day.loaded.counts.rows else "empty"
+    last = day.loaded.rechecks[-1] if day.loaded and day.loaded.rechecks else None
+    differing = text.differing(last.grown, last.shrunk, last.changed) if last and not last.replaced else ""
+    remarks = (
+        "" if day.loaded and day.loaded.counts.rows else "empty",
+        f"imported; no file of {text.count(day.unproven, 'hour')}" if day.unproven else "",
+        f"since then {differing} (make recheck)" if differing else "",
+    )
+    return "; ".join(filter(None, remarks))
 
 
 def _lack(group: list[Day]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipeline import logs, threads
 from pipeline.errors import PipelineError, StorageError, storage_errors
+from pipeline.export.settled import last_settled
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import DayReport, is_stored, read_day
-from pipeline.operations.status import last_settled
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
 from pipeline.store import locks

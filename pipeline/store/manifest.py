@@ -11,7 +11,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,10 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 Record = TypeVar("Record", ExportRecord, EventsRecord, LoadRecord)
 Marker = TypeVar("Marker", EventsRecord, LoadRecord)
 
+# Made here, and so in one thread: several that meet a type for the first time end the process (msgspec 0.22).
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (ExportRecord, EventsRecord, LoadRecord)
+}
 
 _FORM = re.compile(rb'"format": \d+')
 _CHECK, _END = b',\n "check": "', b'"\n}\n'  # one space before it: only a key of the record itself stands so
@@ -143,9 +147,10 @@ def read_marker(path: Path, kind: type[Marker], date: dt.date) -> Marker | None:
 def salvage_marker(path: Path, kind: type[Marker]) -> Marker | None:
     """Reads a marker that need not hold, for what it may still tell; None where it tells nothing."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        found: Marker = _DECODERS[kind].decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return found
 
 
 def examine_marker(path: Path, kind: type[Marker], date: dt.date) -> tuple[Marker | None, str]:
@@ -195,7 +200,7 @@ def _marked(directory: Path, kind: type[Marker], date: dt.date) -> Marker | None
 
 def _decoded(text: bytes, kind: type[Record], date: dt.date, path: Path) -> Record | None:
     try:
-        record = msgspec.json.decode(text, type=kind)
+        record: Record = _DECODERS[kind].decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         _refuse_newer(text, path)
         return None

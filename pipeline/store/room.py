@@ -28,17 +28,17 @@ class Estimate:
         zip: Bytes of its ZIP.
         json: Bytes of its JSON lines; 0 where no near day has been extracted.
         parquet: Bytes of its Parquet; 0 where no near day has been loaded.
-        requests: Requests to the API, repeated ones too; None where no near day's ZIP says how it was fetched.
-        seconds: Seconds in which a request is under way; None likewise.
+        seconds: Seconds in which a request is under way; None where no near day's ZIP says how it was fetched.
         work: Seconds of the stages after it; None where no near day has been loaded.
+        near: Bytes of ZIP and windows of the stored days that it is the mean of, the nearest first.
     """
 
     zip: int
     json: int
     parquet: int
-    requests: float | None
     seconds: float | None
     work: float | None
+    near: list[tuple[int, list[FetchedWindow]]]
 
     @property
     def stored(self) -> int:
@@ -95,9 +95,9 @@ def _mean_of(near: Sequence["_Near"]) -> Estimate:
         zip=int(_mean([day.zip for day in near]) or 0),
         json=int(_mean([day.json for day in near if day.json is not None]) or 0),
         parquet=int(_mean([day.parquet for day in near if day.parquet is not None]) or 0),
-        requests=_mean([sum(window.tries for window in windows) for windows in fetched]),
         seconds=_mean([_under_way(windows) for windows in fetched]),
         work=_mean([day.seconds for day in near if day.seconds is not None]),
+        near=[(day.zip, day.windows) for day in near],
     )
 
 

@@ -21,7 +21,7 @@ from pipeline.tasks.progress import shown
 from pipeline.text import printable
 
 _DAY = re.compile(r"[12]\d{3}-\d{2}-\d{2}", re.ASCII)
-_FIRST = "2012-01-01"  # the year Amplitude began: 0206 for 2026 would be seven hundred thousand days
+_FIRST = dt.date(2012, 1, 1)  # the year Amplitude began: 0206 for 2026 would be seven hundred thousand days
 
 
 def parse_day(text: str) -> dt.date:
@@ -31,8 +31,11 @@ def parse_day(text: str) -> dt.date:
         ConfigError: It is no day, or not written so.
     """
     try:
-        if _DAY.fullmatch(text) and text >= _FIRST:
-            return dt.date.fromisoformat(text)
+        if _DAY.fullmatch(text):
+            found = dt.date.fromisoformat(text)
+            if found >= _FIRST:
+                return found
+            raise ConfigError(f"{text} is before {_FIRST}", "Amplitude has no events of it. Is the year right?")
     except ValueError:
         pass
     raise ConfigError(f"{printable(text, 40)!r} is no day", "Write a day as YYYY-MM-DD: 2026-11-22.")

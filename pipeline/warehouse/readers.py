@@ -27,6 +27,7 @@ from pipeline.warehouse.worker import Answer, Job
 INLINE_BYTES = 4_000_000
 """Bytes of a day up to which other processes would take longer to start than to read."""
 
+_answers = msgspec.json.Decoder(Answer)  # made in one thread, as the manifest's are
 _HOME = Path(pipeline.__file__).parents[1]
 _COMMAND = (sys.executable, "-P", "-m", "pipeline.warehouse.worker")  # -P: nothing is imported from where one stands
 
@@ -182,7 +183,7 @@ def _ask(process: "subprocess.Popen[bytes]", job: Job) -> FileScan:
             f"{job.path}: the process that read it {_how_it_ended(process.wait())}",
             "If the machine has too little memory, lower PIPELINE_THREADS; then run it again.",
         )
-    answer = msgspec.json.decode(line, type=Answer)
+    answer = _answers.decode(line)
     if answer.scan is None:
         raise answer.error
     return answer.scan

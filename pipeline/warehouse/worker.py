@@ -56,6 +56,9 @@ class Answer(msgspec.Struct, kw_only=True, frozen=True):
         return _BY_NAME[self.kind](self.what, self.todo)
 
 
+_jobs = msgspec.json.Decoder(Job)
+
+
 def answer(job: Job, sieve: Sieve) -> Answer:
     """Does a job."""
     try:
@@ -69,7 +72,7 @@ def main() -> None:
     sieve = Sieve()
     with contextlib.suppress(BrokenPipeError):
         for line in sys.stdin.buffer:
-            done = answer(msgspec.json.decode(line, type=Job), sieve)
+            done = answer(_jobs.decode(line), sieve)
             sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
             sys.stdout.buffer.flush()
 

@@ -17,17 +17,14 @@ DST = [dt.date(2026, 3, 29), dt.date(2026, 10, 25), dt.date(2026, 3, 8), dt.date
 ZONES = ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Tokyo", "Asia/Kathmandu", "Pacific/Apia"]
 
 
-def record(*refused):
-    """A stored day's record in which windows of these sizes were refused, by (hours, status)."""
-    windows = [
+def windows(*refused):
+    """A stored day's windows, refused by (hours, status)."""
+    return [
         records.FetchedWindow(
             first=0, last=hours - 1, status=status, tries=1, bytes=0, requested_at=dt.datetime.now(dt.UTC), seconds=1
         )
         for hours, status in refused
     ]
-    return records.ExportRecord(
-        id="1", date=DAY, app=1, host="h", source="api", redo=None, windows=windows, hours=[], pipeline="0"
-    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -68,21 +65,21 @@ def test_a_size_is_halved_down_to_one_hour_and_then_no_more():
      (512 * MB + 1, 1), (10**12, 1)],
 )  # fmt: skip
 def test_the_size_is_the_largest_that_the_nearest_day_puts_under_window_bytes(day_bytes, size):
-    assert largest_size([(day_bytes, record())], 64 * MB) == size
+    assert largest_size([(day_bytes, windows())], 64 * MB) == size
 
 
 @pytest.mark.parametrize("status", [400, 413, 504])
 @pytest.mark.parametrize(("refused", "size"), [([24], 12), ([24, 12], 6), ([12, 24], 6), ([6], 3), ([3], 1), ([1], 1)])
 def test_the_size_is_below_what_was_refused_that_day(refused, size, status):
-    assert largest_size([(1, record(*((hours, status) for hours in refused)))], 64 * MB) == size
+    assert largest_size([(1, windows(*((hours, status) for hours in refused)))], 64 * MB) == size
 
 
 def test_what_was_refused_on_a_day_near_by_holds_too_and_the_nearest_day_says_the_bytes():
-    assert largest_size([(1, record((6, 200))), (10**12, record((24, 400), (12, 400)))], 64 * MB) == 6
+    assert largest_size([(1, windows((6, 200))), (10**12, windows((24, 400), (12, 400)))], 64 * MB) == 6
 
 
 def test_an_answer_or_an_empty_window_limits_nothing():
-    assert largest_size([(1, record((6, 200), (3, 404)))], 64 * MB) == 24
+    assert largest_size([(1, windows((6, 200), (3, 404)))], 64 * MB) == 24
 
 
 def test_while_nothing_is_stored_a_window_has_six_hours():

@@ -1,11 +1,12 @@
 """`make verify` and `make prune` as a person types them: what they say, and their exit status."""
 
 import datetime as dt
+import shutil
 
 import pytest
 from processes import make
 
-from pipeline.operations.status import last_settled
+from pipeline.export.settled import last_settled
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.tasks import refresh
@@ -49,7 +50,29 @@ def test_verify_of_a_range_is_wrong_where_a_day_of_it_is_missing(project, kept):
     lines = done.stdout.splitlines()
     assert lines[0] == f"{gap}: nothing is stored"
     assert lines[1].startswith("3 days: 2 whole, 0 damaged, 1 missing or not complete. ")
-    assert lines[2] == f"make run DATE={gap}"
+    assert lines[2] == f"To fetch what is missing: make run DATE={gap}"
+
+
+def test_verify_counts_the_gaps_that_it_does_not_name(project, kept):
+    shutil.copytree(project.layout.parquet_dir(OLD), project.layout.parquet_dir(OLD - dt.timedelta(days=9)))
+    for back in (2, 4, 6, 8):
+        project.layout.raw_zip(OLD - dt.timedelta(days=back)).write_bytes(b"")
+    lines = make(project, "verify", f"FROM={OLD - dt.timedelta(days=9)}", f"TO={NEW}").stdout.splitlines()
+    first, last = OLD - dt.timedelta(days=9), OLD - dt.timedelta(days=2)
+    assert f"To mend it: make verify FROM={first} TO={last} REPAIR=1" in lines
+    assert [line for line in lines if line.startswith("To fetch")] == [
+        f"To fetch what is missing: make run DATE={OLD - dt.timedelta(days=back)}" for back in (7, 5, 3)
+    ]
+    assert lines[-1] == "... and 2 more gaps: make status"
+
+
+def test_a_prune_that_reaches_no_day_says_from_when_on_there_are_some(project, kept):
+    done = make(project, "prune", "KEEP_DAYS=900", "WHAT=events")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "The JSON lines of 0 days removed: none older than 900 settled days has them."
+        f" The oldest day that is stored is {OLD}: a smaller KEEP_DAYS reaches it.\n"
+    )
 
 
 def test_F15_O9_verify_names_day_and_file_and_REPAIR_mends_it_without_a_request(project, kept):
@@ -88,6 +111,8 @@ def test_a_damage_that_cannot_be_mended_stays_wrong_and_says_why(project, kept):
     assert done.returncode == 2
     assert "TransientError" in done.stderr
     assert f"raw/{OLD}.zip" in done.stdout
+    assert f"Not mended: {OLD}. What it takes is said above" in done.stdout
+    assert "To mend it" not in done.stdout
     kept.faults.clear()
     assert make(project, "verify", "REPAIR=1").returncode == 0
     assert make(project, "verify").stdout.startswith("2 days: 2 whole, 0 damaged. ")
@@ -137,7 +162,7 @@ def test_a_day_whose_parquet_is_damaged_is_not_pruned(project, kept):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "KEEP_DAYS= is no number of days. Type: make prune KEEP_DAYS=30 WHAT=events"),
+        ((), "KEEP_DAYS= is no number of days from 0 on. Type: make prune KEEP_DAYS=30 WHAT=events"),
         (("KEEP_DAYS=-1", "WHAT=raw"), "KEEP_DAYS=-1 is no number of days"),
         (("KEEP_DAYS=1",), "WHAT= is unknown: it is events (the JSON lines) or raw (the ZIPs)"),
         (("KEEP_DAYS=1", "WHAT=parquet"), "WHAT=parquet is unknown"),

@@ -26,8 +26,8 @@ def told(project, first=DAYS[0], last=DAYS[-1], status: int = 0) -> str:
 def test_without_a_stored_day_it_tells_requests_and_no_bytes(project):
     sandbox = project.sandbox()
     assert told(project).splitlines() == [
-        "2026-01-12 to 2026-01-19  8 days to fetch: 32 requests",
-        "8 of 8 days to do: 32 requests.",
+        "2026-01-12 to 2026-01-19  8 days to fetch: at most 32 requests",
+        "8 of 8 days to do: at most 32 requests.",
         "No day is stored yet that would tell bytes and minutes. Type: make range FROM=2026-01-12 TO=2026-01-19",
     ]
     assert not sandbox.requests
@@ -49,8 +49,10 @@ def test_missing_days_are_told_by_the_days_there_are_and_asked_for_with_as_many_
     assert [step.fetched for step in steps] == [sum(stored) // 2] * 6
     assert sum(step.grows for step in steps) > sum(step.fetched for step in steps) > 0
     assert all(step.seconds > 0 for step in steps)
-    # The mean of 4 windows (nothing was stored) and of one: a day that small is asked for at once.
-    assert {step.requests for step in steps} == {2.5}
+    assert {step.requests for step in steps} == {1}
+    before = len(sandbox.requests)
+    assert all(project.run_day(step.date).scheduling_succeeded for step in steps)
+    assert len(sandbox.requests) == before + sum(step.requests for step in steps)
 
 
 def test_hours_that_an_earlier_run_kept_are_not_counted_again(project):
@@ -103,4 +105,4 @@ def test_a_day_to_be_done_again_is_to_be_fetched(project):
     project.sandbox()
     project.run_day(DAYS[0])
     days.ask_redo(project.layout, DAYS[0])
-    assert "1 day to fetch: 4 requests, about " in told(project, DAYS[0], DAYS[0])
+    assert "1 day to fetch: 1 request, about " in told(project, DAYS[0], DAYS[0])

@@ -11,8 +11,8 @@ from processes import PIPELINE
 from stored import file, flip, look
 
 from pipeline import logs
+from pipeline.export.settled import last_settled
 from pipeline.operations.prune import prune
-from pipeline.operations.status import last_settled
 from pipeline.store import days, manifest
 
 NEXT = DAY + dt.timedelta(days=1)

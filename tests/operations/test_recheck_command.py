@@ -32,13 +32,15 @@ def recheck(project, *arguments, status: int = 0) -> list[str]:
 
 def test_T8_a_day_that_has_grown_is_told_with_what_to_type_and_replaced_when_asked(project, amplitude):
     amplitude.has(*range(12))
-    said = recheck(project, f"FROM={DAY}", f"TO={NEXT}")
+    *said, _ = recheck(project, f"FROM={DAY}", f"TO={NEXT}", status=2)
     assert said[-2:] == [
         "2 days to ask again: 1 the same, 1 changed",
         f"WARNING: {DAY}: grown by 2 events (12 now). To take what Amplitude has: make recheck FROM={DAY} TO={DAY} REPLACE=1",
     ]
     assert stored(project) == uuids(*range(10))
+    assert "since then grown by 2 events (make recheck)" in project.pipeline("status").stdout
     said = recheck(project, f"FROM={DAY}", f"TO={DAY}", "REPLACE=1")
+    assert "since then" not in project.pipeline("status").stdout
     assert f"{DAY} is complete: 12 events" in "\n".join(said)
     assert stored(project) == uuids(*range(12))
     assert [(each.grown, each.replaced) for each in noted(project)] == [(2, False), (2, True)]
@@ -67,7 +69,7 @@ def test_cron_hears_nothing_of_days_that_are_the_same_and_all_of_what_changed(pr
     assert recheck(project, "DAYS=1") == []
     assert [len(noted(project, day)) for day in (DAY, NEXT)] == [0, 1]  # whose point passed last
     amplitude.has(*range(9), day=DAY)
-    (said,) = recheck(project)
+    said, _ = recheck(project, status=2)
     assert said.startswith(f"WARNING: {DAY}: shrunk by 1 event (9 now). To take what Amplitude has: ")
     amplitude.sandbox.requests.clear()
     assert recheck(project) == []

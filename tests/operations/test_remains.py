@@ -170,6 +170,15 @@ def test_what_somebody_put_into_a_partition_is_noted(project, amplitude):
     assert (day.damage, day.notes) == ([], [f"{strange} is none of its files"])
 
 
+def test_hours_that_no_import_could_prove_are_noted(project):
+    source = project.path / "export.zip"
+    source.write_bytes(export({name(7): zipped(line(3))}))
+    assert project.pipeline("import", "--date", str(DAY), "--from", str(source)).returncode == 0
+    (day,) = look(project)
+    assert (day.damage, len(day.notes)) == ([], 1)
+    assert day.notes[0].startswith("imported; nothing proves that the 23 hours without a file had no events")
+
+
 def test_a_data_folder_without_a_day_proves_nothing(project):
     done = project.pipeline("verify")
     assert (done.returncode, "nothing is proved" in done.stdout) == (1, True)

@@ -9,7 +9,8 @@ import pytest
 from processes import PIPELINE, terminal
 from rich.console import Console
 
-from pipeline.operations.status import last_settled, show, survey
+from pipeline.export.settled import last_settled
+from pipeline.operations.status import show, survey
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.warehouse import catalog

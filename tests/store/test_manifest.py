@@ -4,12 +4,15 @@ import datetime as dt
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import zipfile
 
 import archives
 import msgspec
 import pytest
 from archives import DAY, day_zip, export, export_record, flips, name, write, zipped
+from projects import ROOT
 
 from pipeline.errors import ConfigError
 from pipeline.store import manifest
@@ -59,6 +62,31 @@ def test_the_records_read_back_as_they_were_written(tmp_path, events):
     assert read(day_zip(Layout(tmp_path), {name(0): zipped(b"")}, windows=[WINDOW])) == RECORD
     assert read_events_record(events, DAY) == events_record()
     assert read_events_record(events, DAY + dt.timedelta(days=1)) is None
+
+
+FIRST_READ_BY_MANY = """
+import datetime as dt, sys, threading
+from pathlib import Path
+from pipeline.store import manifest
+sys.setswitchinterval(1e-6)
+barrier, found = threading.Barrier(12), []
+
+def read():
+    barrier.wait()
+    found.append(manifest.read_events_record(Path(sys.argv[1]), dt.date.fromisoformat(sys.argv[2])))
+
+threads = [threading.Thread(target=read) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(found) == 12 and None not in found
+"""
+
+
+def test_many_threads_may_be_the_first_to_read_a_record(events):
+    for _ in range(3):
+        code = [sys.executable, "-c", FIRST_READ_BY_MANY, str(events), str(DAY)]
+        done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_record_is_indented_json_that_ends_with_a_newline():

@@ -55,7 +55,7 @@ def test_a_stored_day_says_what_one_takes_of_the_disk_and_of_the_api(stored):
     assert found.parquet == load.bytes
     assert found.stored == found.zip + found.json + found.parquet
     assert found.needed == found.stored + found.zip
-    assert found.requests == len(export.windows) == 4
+    assert found.near == [(found.zip, export.windows)]
     assert 0 < found.seconds <= sum(window.seconds for window in export.windows)
 
 
@@ -65,7 +65,7 @@ def test_a_pruned_day_says_what_it_took_and_not_how_it_was_fetched(stored):
     remove(stored.layout.events_dir(DAY))
     pruned = Estimates(stored.layout).of(NEXT)
     assert (pruned.zip, pruned.json, pruned.parquet) == (whole.zip, whole.json, whole.parquet)
-    assert (pruned.requests, pruned.seconds) == (None, None)
+    assert (pruned.near, pruned.seconds) == ([(whole.zip, [])], None)
 
 
 def test_a_day_of_which_only_the_zip_stands_says_nothing_of_the_rest(project):
@@ -74,7 +74,7 @@ def test_a_day_of_which_only_the_zip_stands_says_nothing_of_the_rest(project):
     found = Estimates(project.layout).of(NEXT)
     assert (found.json, found.parquet) == (0, 0)
     assert found.zip
-    assert found.requests == 4
+    assert len(found.near[0][1]) == 4
 
 
 def test_it_is_the_mean_of_the_nearest_days(stored):
