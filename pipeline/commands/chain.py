@@ -10,7 +10,7 @@ from loguru import logger
 from pipeline import logs, settings
 from pipeline.commands import arguments
 from pipeline.errors import ConfigError
-from pipeline.export.imports import import_day
+from pipeline.export.imports import import_day, refuse_absent
 from pipeline.export.settled import last_settled
 from pipeline.store import days, locks
 from pipeline.store.paths import Layout
@@ -97,6 +97,7 @@ def import_(date: dt.date, source: str, *, replace: bool) -> int:
     conf = settings.load()
     layout = Layout(conf.data_dir)
     arguments.settled(date)
+    refuse_absent(Path(source))
     with logs.about(date, "import"), locks.hold(layout.lock(date)):
         if not replace:
             _refuse_stored(layout, date, source)

@@ -43,15 +43,12 @@ def import_day(date: dt.date, source: Path, settings: Settings) -> ExportRecord:
         ArchiveError: The archive, or a file, is damaged or hostile.
     """
     layout = Layout(settings.data_dir)
+    refuse_absent(source)
     with contextlib.ExitStack() as stack, storage_errors(source):
         if source.is_dir():
             sources, finished = _from_folder(date, source, settings)
-        elif source.is_file():
-            sources, finished = _from_zip(date, stack.enter_context(_open_zip(source, settings))), False
         else:
-            raise ConfigError(
-                f"there is no {source}", "Name a ZIP of Amplitude's web page, or a folder of its S3 export."
-            )
+            sources, finished = _from_zip(date, stack.enter_context(_open_zip(source, settings))), False
         days.project(layout, date).refuse_other(sources[0].app)
         present = {item.hour for item in sources}
         absent = EMPTY if finished else NO_FILE
@@ -67,6 +64,20 @@ def import_day(date: dt.date, source: Path, settings: Settings) -> ExportRecord:
             pipeline=__version__,
         )
         return publish_day(layout, settings, record, sources)
+
+
+def refuse_absent(source: Path) -> None:
+    """Refuses a place where there is neither a file nor a folder.
+
+    Raises:
+        ConfigError: There is none.
+        StorageError: It cannot be looked at.
+    """
+    with storage_errors(source):
+        if not (source.is_dir() or source.is_file()):
+            raise ConfigError(
+                f"there is no {source}", "Name a ZIP of Amplitude's web page, or a folder of its S3 export."
+            )
 
 
 def _open_zip(path: Path, settings: Settings) -> Archive:

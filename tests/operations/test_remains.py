@@ -104,6 +104,8 @@ def test_an_import_asks_before_it_replaces_what_is_damaged_or_to_be_done_again(p
     source = project.path / "export.zip"
     source.write_bytes(export({name(7): zipped(line(3))}))
     command = ("import", "--date", str(DAY), "--from", str(source))
+    slip = project.pipeline(*command[:-1], f"{source}x")
+    assert (slip.returncode, f"there is no {source}x" in slip.stderr) == (40, True)
     days.ask_redo(project.layout, DAY)
     before = published(project)
     done = project.pipeline(*command)
