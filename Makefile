@@ -12,21 +12,17 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 
 comma := ,
-# An empty DATE is a slip of a script (DATE=$$DAY), not yesterday.
-GIVEN := $(filter-out undefined,$(origin DATE))
-ASKED := $(filter-out undefined,$(origin Q))
-SPAN := $(if $(filter-out undefined,$(origin FROM)),--from "$$FROM") $(if $(filter-out undefined,$(origin TO)),--to "$$TO")
 # recheck's own default is not daily's.
 RECHECKED := $(if $(filter file,$(origin DAYS)),3,$(value DAYS))
 # REPAIR=yes would do nothing, and look as if it had.
 $(foreach switch,REPAIR REPLACE YES CSV,$(if $(filter-out 1,$($(switch))),$(error $(switch)=$($(switch)) is unknown. Write $(switch)=1, or leave it out)))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
-override FROM := $(value FROM)
-export DATE FROM TO DAYS RECHECKED PORT KEEP_DAYS WHAT
-ifneq ($(ASKED),)
-override Q := $(value Q)
-export Q
-endif
+# Only those there are: one that is exported empty would be taken for a slip by the make under this one.
+TYPED := $(foreach name,DATE FROM TO Q KEEP_DAYS WHAT,$(if $(filter-out undefined,$(origin $(name))),$(name)))
+$(foreach name,$(filter FROM Q,$(TYPED)),$(eval override $(name) := $$(value $(name))))
+export DAYS RECHECKED PORT $(TYPED)
+# An empty DATE is a slip of a script (DATE=$$DAY), not yesterday: it is passed on, and refused.
+SPAN := $(if $(filter FROM,$(TYPED)),--from "$$FROM") $(if $(filter TO,$(TYPED)),--to "$$TO")
 # luigid is on this machine: no proxy stands before it. Cron has no locale: text is UTF-8 all the same.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)127.0.0.1,localhost
 export no_proxy := $(NO_PROXY)
@@ -46,7 +42,7 @@ setup: ## Make .venv from the locked requirements (PYTHON=python3.13 for another
 	@$(MAKE) -s .venv/.setup && echo ".venv is ready: $$($(BIN)/python -V)"
 
 run: .venv/.setup ## One day to the end of the chain: DATE=YYYY-MM-DD, else yesterday (UTC)
-	@$(PIPELINE) run $(if $(GIVEN),--date "$$DATE")
+	@$(PIPELINE) run $(if $(filter DATE,$(TYPED)),--date "$$DATE")
 
 range: .venv/.setup ## Every missing day, both ends included, oldest first: FROM=YYYY-MM-DD TO=YYYY-MM-DD
 	@$(PIPELINE) range --from "$$FROM" --to "$$TO"
@@ -79,7 +75,7 @@ prune: .venv/.setup ## Remove the JSON (WHAT=events) or the ZIPs (WHAT=raw YES=1
 	@$(PIPELINE) prune --keep-days "$$KEEP_DAYS" --what "$$WHAT" $(if $(filter 1,$(YES)),--yes)
 
 sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: all rows as CSV]; without Q a prompt
-	@$(PIPELINE) sql $(if $(ASKED),--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
+	@$(PIPELINE) sql $(if $(filter Q,$(TYPED)),--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
 	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"

@@ -44,6 +44,16 @@ def test_O1_O4_wrong_arguments_are_refused_and_make_fails_with_2(project, argume
     assert not sandbox.requests
 
 
+def test_only_what_was_typed_travels_to_the_make_under_this_one(project, tmp_path):
+    shown = tmp_path / "shown.mk"
+    shown.write_text("shown:\n\t@env\n", encoding="utf-8")
+    names = ("DATE", "FROM", "TO", "Q", "KEEP_DAYS", "WHAT")
+    for typed in ((), ("FROM=", "Q=it's $x")):
+        done = make(project, "-f", "Makefile", "-f", str(shown), "shown", *typed)
+        assert done.returncode == 0, done.stderr
+        assert {line for line in done.stdout.splitlines() if line.split("=")[0] in names} == set(typed)
+
+
 def test_C18_an_unknown_scheduler_is_refused(project):
     done = make(project, "run", "SCHEDULER=centrl")
     assert done.returncode == 2
