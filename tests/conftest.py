@@ -1,6 +1,7 @@
 """The tests' ground: a project of its own for each test, a clean environment, and the canary's watch."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,13 @@ from pipeline import settings
 from pipeline.export import download
 from pipeline.export.admission import Admission
 from pipeline.tasks import refresh
+
+
+def pytest_configure() -> None:
+    """Gives the tests' commands the signals of a shell's: one that started the tests in its background, or nohup, had them ignored."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
