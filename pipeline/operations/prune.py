@@ -13,12 +13,13 @@ from pipeline.errors import PipelineError, storage_errors
 from pipeline.export.settled import last_settled
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import ALL, read_day, strange_files
+from pipeline.operations.removal import place_of, remove_noted, take_back
 from pipeline.progress import Report
 from pipeline.settings import Settings
-from pipeline.store import days, locks, partition
+from pipeline.store import days, locks
 from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
-from pipeline.store.publish import remove, sync
+from pipeline.store.publish import remove
 from pipeline.text import size
 
 PRUNED = (EVENTS, RAW)
@@ -77,52 +78,9 @@ def prune(settings: Settings, keep_days: int, what: str, report: Report, *, yes:
         with logs.about(date, "prune"):
             if really:
                 _clear_leftovers(layout, date)
-            if os.path.lexists(_place(layout, date, what)):
+            if os.path.lexists(place_of(layout, date, what)):
                 results.append(_pruned(layout, date, settings, what, really=really))
     return results
-
-
-def remove_stage(layout: Layout, date: dt.date, what: str) -> None:
-    """Removes a stage of a day; what is left of a directory by a kill is a leftover, which the next run clears.
-
-    Args:
-        layout: Where the data lies.
-        date: The upload day; the caller holds its lock.
-        what: `events` or `raw`.
-
-    Raises:
-        OSError: The disk refused.
-    """
-    place = _place(layout, date, what)
-    if what == EVENTS:
-        aside = layout.events_part(date)
-        remove(aside)
-        place.rename(aside)
-        sync(place.parent)
-        remove(aside)
-    else:
-        place.unlink()
-        sync(place.parent)
-
-
-def take_back(layout: Layout, date: dt.date) -> None:
-    """Takes back what a day's record says is pruned and stands all the same: no loss of it later is to seem a prune.
-
-    The removal failed, or was killed before it began.
-
-    Args:
-        layout: Where the data lies.
-        date: The upload day; the caller holds its lock.
-
-    Raises:
-        ConfigError: A newer version of the pipeline wrote the record.
-        StorageError: The disk does not read it.
-        OSError: The disk refused.
-    """
-    load = days.load_record(layout, date)
-    standing = [stage for stage in (load.pruned if load else ()) if os.path.lexists(_place(layout, date, stage))]
-    if load and standing:
-        partition.note_standing(layout, load, standing)
 
 
 def _clear_leftovers(layout: Layout, date: dt.date) -> None:
@@ -146,14 +104,14 @@ def _pruned(layout: Layout, date: dt.date, settings: Settings, what: str, *, rea
                     with contextlib.suppress(PipelineError, OSError):  # the next prune of the day does it
                         take_back(layout, date)
     except PipelineError as error:
-        place = _place(layout, date, what)
+        place = place_of(layout, date, what)
         logger.error("{} is kept: {}", place, logs.plain(error))
         return Pruned(date, place, 0, kept=str(error))
 
 
 def _pruned_alone(layout: Layout, date: dt.date, settings: Settings, what: str, *, really: bool) -> Pruned:
     """Prunes a day whose lock is held."""
-    place = _place(layout, date, what)
+    place = place_of(layout, date, what)
     found = Pruned(date, place, _bytes(place))
     why = _LINK if place.is_symlink() else _reason(layout, date, settings, what)
     if why:
@@ -161,10 +119,7 @@ def _pruned_alone(layout: Layout, date: dt.date, settings: Settings, what: str, 
         return dataclasses.replace(found, kept=why)
     if not really:
         return found
-    load = days.load_record(layout, date)
-    if load:
-        partition.note_pruned(layout, load, what)  # before, so that a kill does not leave it gone and nobody knows why
-    remove_stage(layout, date, what)
+    remove_noted(layout, date, what)
     logger.info("{} is removed: {}", place, size(found.bytes))
     return dataclasses.replace(found, is_removed=True)
 
@@ -187,10 +142,6 @@ def _reason(layout: Layout, date: dt.date, settings: Settings, what: str) -> str
         first = found.damage[0]
         return f"{first.path} is damaged: {first.what}{mend}"
     return ""
-
-
-def _place(layout: Layout, date: dt.date, what: str) -> Path:
-    return layout.raw_zip(date) if what == RAW else layout.events_dir(date)
 
 
 def _bytes(place: Path) -> int:

@@ -14,10 +14,10 @@ from pipeline import logs
 from pipeline.errors import ConfigError, CredentialsError, PipelineError, StorageError, storage_errors
 from pipeline.export.extract import extract_day
 from pipeline.operations.lost import fetch_lost
-from pipeline.operations.prune import remove_stage
 from pipeline.operations.readers import Readers
 from pipeline.operations.reading import DayReport, read_day
 from pipeline.operations.recheck import refetch
+from pipeline.operations.removal import remove_stage
 from pipeline.progress import Report
 from pipeline.settings import Settings
 from pipeline.store import days, locks, quarantine

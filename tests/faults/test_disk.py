@@ -1,5 +1,6 @@
 """Full, limited and closed disks: a day fails in one plain line with what stood there whole, and is exact once there is room."""
 
+import datetime as dt
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from projects import KEY, SECRET
 from truth import FULL, Damage, Truth, complete, look, served
 
 from pipeline.sandbox import Sandbox
+from pipeline.store import days
+from pipeline.store.paths import Layout
 
 DATE = "2026-01-15"
 AMPLE = {"size": 1 << 26, "nr_inodes": 100_000}
@@ -125,6 +128,23 @@ def test_F3_F4_on_a_disk_with_too_little_room_or_too_few_inodes_the_old_stands_a
             damage += day.finished()
             tally.injected(1 if said else 0, damage)
             assert not damage, f"{percent} %: {damage}"
+
+
+@pytest.mark.parametrize("what", ["events", "raw"])
+def test_F3_a_full_disk_takes_no_note_but_gives_the_room_that_prune_makes(tmp_path, old, tally, what):
+    commands = Commands(tmp_path, old)
+    with disks.small(commands.data, **AMPLE) as disk:
+        assert commands.run(DATE).returncode == 0
+        taken = disk.used()[0]
+        disk.remount(size=taken)
+        full = commands.pipeline("prune", "--keep-days", "0", "--what", what, "--yes")
+        assert full.returncode == 0, full.stderr
+        assert disk.used()[0] < taken
+        assert commands.pipeline("verify").returncode == 0
+        assert set(days.load_record(Layout(commands.data), dt.date.fromisoformat(DATE)).pruned) == {what}
+        damage = look(commands.data, DATE, served(old, DATE))
+    tally.injected(1, damage)
+    assert not damage
 
 
 def test_F6_a_day_that_will_not_fit_is_refused_with_numbers_before_anything_is_asked(tmp_path, old, new, tally):

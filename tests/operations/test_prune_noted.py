@@ -10,7 +10,8 @@ from archives import DAY
 from stored import damaged, file, flip, look, mend
 
 from pipeline import logs
-from pipeline.operations.prune import Pruned, prune, take_back
+from pipeline.operations.prune import Pruned, prune
+from pipeline.operations.removal import take_back
 from pipeline.store import days, partition
 from pipeline.store.publish import remove
 
@@ -85,8 +86,8 @@ def test_json_lines_that_are_only_half_removed_are_pruned_all_the_same(project, 
 DIES = """
 import os
 from pipeline import settings
-from pipeline.operations import prune
-prune.remove_stage = lambda *_: os._exit(9)
+from pipeline.operations import prune, removal
+removal.remove_stage = lambda *_: os._exit(9)
 prune.prune(settings.load(), 0, {what!r}, lambda *_: None, yes=True)
 """
 
