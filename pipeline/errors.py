@@ -110,6 +110,24 @@ class DamagedError(LoadError):
     """A file of JSON lines is not what was extracted: the disk, or somebody, changed it."""
 
 
+_ROOM = "Make room there (make prune KEEP_DAYS=30 WHAT=events)"
+_ALLOW = "Mend its permissions"
+_MOVE = "A file stands where a folder should: move it, or mend PIPELINE_DATA_DIR or PIPELINE_LOGS_DIR"
+_LOOK = "Make room there, mend its permissions or look at the disk"
+_TODO = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "Raise the limit of a file's size (ulimit -f)",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n)",
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EROFS: "Make it writable (its file system is mounted read-only)",
+    errno.EEXIST: _MOVE,
+    errno.ENOTDIR: _MOVE,
+    errno.EIO: "The disk fails: look at the system's log, and replace it or restore the folder",
+}
+
+
 class StorageError(PipelineError):
     """The disk is full, failing or closed to us."""
 
@@ -129,12 +147,9 @@ class StorageError(PipelineError):
             room = f"{size(shutil.disk_usage(standing).free)} free"
         except OSError:
             room = "its free space cannot be read"
-        todo = "Make room there or mend its permissions"
-        if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            todo = "A file stands where a folder should: move it, or mend PIPELINE_DATA_DIR or PIPELINE_LOGS_DIR"
         return cls(
             f"{printable(str(place))}: {error.strerror or error} ({room})",
-            f"{todo}, then run it again: what was there before is untouched.",
+            f"{_TODO.get(error.errno or 0, _LOOK)}, then run it again: what was there before is untouched.",
         )
 
 

@@ -31,11 +31,23 @@ def test_a_transient_error_knows_its_status_and_what_the_server_asked_for():
     assert (error.status, error.retry_after, error.todo) == (429, 5, "Run it again later.")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EACCES])
-def test_F1_a_refusal_of_the_system_names_the_path_and_the_free_space(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "todo"),
+    [
+        (errno.ENOSPC, r"Make room there \(make prune KEEP_DAYS=30 WHAT=events\)"),
+        (errno.EDQUOT, "Make room there"),
+        (errno.EFBIG, r"Raise the limit of a file's size \(ulimit -f\)"),
+        (errno.EMFILE, r"Raise the limit of open files \(ulimit -n\)"),
+        (errno.EIO, "The disk fails: look at the system's log"),
+        (errno.EROFS, "Make it writable"),
+        (errno.EACCES, "Mend its permissions"),
+        (errno.ELOOP, "Make room there, mend its permissions or look at the disk"),
+    ],
+)
+def test_F1_a_refusal_of_the_system_names_the_path_the_free_space_and_what_to_do(tmp_path, number, todo):
     path = tmp_path / "a\nb"
     with (
-        pytest.raises(StorageError, match=r"a\\nb: .+ \(.+ free\)\. Make room there or mend its permissions") as raised,
+        pytest.raises(StorageError, match=rf"a\\nb: .+ \(.+ free\)\. {todo}.*, then run it again") as raised,
         storage_errors(tmp_path),
     ):
         raise OSError(number, "No", str(path))
