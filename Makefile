@@ -14,6 +14,14 @@ PIPELINE := $(BIN)/python -m pipeline
 comma := ,
 # recheck's own default is not daily's.
 RECHECKED := $(if $(filter file,$(origin DAYS)),3,$(value DAYS))
+# Anything that a command does not take is a slip, which make itself would pass over: verify DATE= would read all days.
+TAKES := run:DATE range:FROM range:TO daily:DAYS force:DATE import:DATE import:FROM import:REPLACE plan:FROM plan:TO \
+  verify:FROM verify:TO verify:REPAIR recheck:FROM recheck:TO recheck:DAYS recheck:REPLACE prune:KEEP_DAYS prune:WHAT prune:YES \
+  sql:Q sql:CSV scheduler:PORT
+NAMES := DATE FROM TO DAYS KEEP_DAYS WHAT YES REPAIR REPLACE Q CSV PORT date from to days keep_days what yes repair replace q csv port
+GIVEN := $(foreach name,$(NAMES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach goal,$(MAKECMDGOALS),$(foreach name,$(GIVEN),$(if $(filter $(goal):$(name),$(TAKES)),,\
+  $(error make $(goal) takes no $(name)=. It takes $(or $(patsubst $(goal):%,%=,$(filter $(goal):%,$(TAKES))),nothing)))))
 # REPAIR=yes would do nothing, and look as if it had.
 $(foreach switch,REPAIR REPLACE YES CSV,$(if $(filter-out 1,$($(switch))),$(error $(switch)=$($(switch)) is unknown. Write $(switch)=1, or leave it out)))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.

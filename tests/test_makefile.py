@@ -33,6 +33,9 @@ def test_plain_make_prints_each_target_with_its_help(project):
         (("daily", "DAYS=many"), "DAYS=many is no number of days from 1 on. Type: make daily DAYS=7"),
         (("verify", "REPAIR=yes"), "REPAIR=yes is unknown. Write REPAIR=1, or leave it out"),
         (("recheck", "REPLACE=0"), "REPLACE=0 is unknown"),
+        (("run", "date=2026-01-15"), "make run takes no date=. It takes DATE=."),
+        (("verify", "DATE=2026-01-15"), "make verify takes no DATE=. It takes FROM= TO= REPAIR=."),
+        (("status", "FROM=2026-01-15"), "make status takes no FROM=. It takes nothing."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -44,12 +47,21 @@ def test_O1_O4_wrong_arguments_are_refused_and_make_fails_with_2(project, argume
     assert not sandbox.requests
 
 
+def test_each_command_says_what_it_takes_and_takes_it():
+    taken = re.search(r"^TAKES := ((?:.+\\\n)*.+)", MAKEFILE, re.MULTILINE)
+    pairs = {tuple(pair.split(":")) for pair in taken[1].replace("\\\n", " ").split()}
+    helped = dict(re.findall(r"^([a-z]+):.*## (.+)$", MAKEFILE, re.MULTILINE))
+    pipelines = [*dict.fromkeys(goal for goal, _ in pairs)]
+    told = {(goal, name) for goal in pipelines for name in re.findall(r"\b([A-Z_]+)=", helped[goal])}
+    assert told - {("scheduler", "SCHEDULER")} == pairs
+
+
 def test_only_what_was_typed_travels_to_the_make_under_this_one(project, tmp_path):
     shown = tmp_path / "shown.mk"
-    shown.write_text("shown:\n\t@env\n", encoding="utf-8")
+    shown.write_text(".DEFAULT_GOAL := shown\nshown:\n\t@env\n", encoding="utf-8")
     names = ("DATE", "FROM", "TO", "Q", "KEEP_DAYS", "WHAT")
     for typed in ((), ("FROM=", "Q=it's $x")):
-        done = make(project, "-f", "Makefile", "-f", str(shown), "shown", *typed)
+        done = make(project, "-f", "Makefile", "-f", str(shown), *typed)
         assert done.returncode == 0, done.stderr
         assert {line for line in done.stdout.splitlines() if line.split("=")[0] in names} == set(typed)
 
