@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-from bench import chain, load, queryable, sorting, year
+from bench import chain, load, queryable, sorting, verify, year
 from bench.project import HOME, Project
 
-TOPICS = ("chain", "load", "large", "http", "year", "sorting")
+TOPICS = ("chain", "load", "verify", "large", "http", "year", "sorting")
 """What can be measured alone; `sorting` decided how the rows lie and is measured only when it is asked for."""
 
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def _run(place: Path, chosen: argparse.Namespace) -> None:
     topics: Collection[str] = chosen.only
-    if {"chain", "load", "http", "sorting"} & set(topics):
+    if {"chain", "load", "verify", "http", "sorting"} & set(topics):
         with tempfile.TemporaryDirectory(dir=place) as folder:
             _day(Path(folder), chosen.events, chosen.rounds, topics)
     if "http" in topics:
@@ -57,6 +57,8 @@ def _day(folder: Path, events: int, rounds: int, topics: Collection[str]) -> Non
     print(f"\n## A day of {totals.events:,} events: {of_zip:,.0f} MB of ZIP, {of_json:,.0f} MB of JSON")
     if "load" in topics:
         load.run(project, totals.events, rounds)
+    if "verify" in topics:
+        verify.run(project, rounds)
     if "sorting" in topics:
         sorting.run(project, rounds)
     project.export(exports)
