@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.errors import StorageError
+from pipeline.errors import StorageError, storage_errors
 from pipeline.settings import Settings
-from pipeline.text import printable
+from pipeline.store.paths import Layout
+from pipeline.text import count, printable
 from pipeline.warehouse import catalog
 from pipeline.warehouse.query import Answer, SqlError, Warehouse, opened
 
@@ -90,9 +91,23 @@ def prompt(settings: Settings, console: Console) -> int:
 def _refresh(settings: Settings) -> None:
     try:
         catalog.refresh(settings)
+        with storage_errors(settings.data_dir):
+            left_out = _left_out(settings)
     except StorageError as error:
         # What stood is asked all the same; where nothing stands, opening it fails with the reason.
-        Console(stderr=True).print(f"The warehouse is not up to date: {error}", style="yellow", markup=False)
+        left_out = f"The warehouse is not up to date: {error}"
+    if left_out:
+        Console(stderr=True).print(left_out, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _left_out(settings: Settings) -> str:
+    layout = Layout(settings.data_dir)
+    loaded = set(layout.partitions())
+    others = [date for date in layout.dates() if date not in loaded]
+    if others:
+        what = count(len(others), "stored day")
+        return f"Not loaded, and so in no answer: {what}, the first {others[0]}. Type: make status"
+    return "" if loaded else f"No day is stored in {settings.data_dir}/. Type: make run"
 
 
 def _typed(console: Console) -> Iterator[str]:

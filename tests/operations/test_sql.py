@@ -83,6 +83,19 @@ def test_it_brings_the_warehouse_up_to_date_first(settings):
     assert as_csv(settings, query) == [["events"], ["1"]]
 
 
+def test_what_is_left_out_is_said_beside_the_answer(settings, tmp_path):
+    query, layout = "SELECT count(*) AS events FROM events", Layout(settings.data_dir)
+    assert process(settings, query).stderr == ""
+    layout.raw_zip(day(1)).parent.mkdir()
+    layout.raw_zip(day(1)).touch()
+    done = process(settings, query)
+    assert (done.returncode, done.stdout) == (0, "events\n50\n")
+    assert done.stderr == f"Not loaded, and so in no answer: 1 stored day, the first {day(1)}. Type: make status\n"
+    done = process(Settings(data_dir=tmp_path / "mistyped"), query)
+    assert (done.returncode, done.stdout) == (0, "events\n0\n")
+    assert done.stderr == f"No day is stored in {tmp_path}/mistyped/. Type: make run\n"
+
+
 def test_a_table_shows_every_column_and_numbers_to_the_right(settings):
     text = asked(settings, "SELECT event_type, count(*) AS events FROM events GROUP BY 1 ORDER BY 1", table=True)
     assert [line.rstrip() for line in text.splitlines()] == [
