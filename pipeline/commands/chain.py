@@ -55,7 +55,7 @@ def daily(most: int) -> int:
 def _name_older(first: dt.date) -> None:
     stored = Layout(settings.load().data_dir).dates()
     if stored and stored[0] < first:
-        older = runs.dates(stored[0], first - dt.timedelta(days=1))
+        older = days.between(stored[0], first - dt.timedelta(days=1))
         missing = [day for day in older if not LAST(date=day).complete()]
         if missing:
             text = (

@@ -15,6 +15,7 @@ from pipeline.export.settled import last_settled
 from pipeline.operations import prune as pruning
 from pipeline.operations import recheck as again
 from pipeline.operations.clean import clean as remove_leftovers
+from pipeline.store import days
 from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
 from pipeline.tasks import LAST, refresh, runs
@@ -58,7 +59,7 @@ def _asked(conf: settings.Settings, first: dt.date | None, last: dt.date | None)
     arguments.refuse_reversed(first, last)
     last = arguments.settled(last) if last else last_settled(conf)
     first = first or next(iter(Layout(conf.data_dir).dates()), None)
-    return runs.dates(first, last) if first else []
+    return days.between(first, last) if first else []
 
 
 def _complete(conf: settings.Settings, asked: Sequence[dt.date]) -> list[dt.date]:

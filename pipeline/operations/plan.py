@@ -76,8 +76,8 @@ def steps(settings: Settings, first: dt.date, last: dt.date) -> list[Step]:
     """
     layout = Layout(settings.data_dir)
     estimates = room.Estimates(layout)
-    dates = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-    return [step for date in dates if (step := _step(layout, date, estimates, settings.window_bytes))]
+    asked = days.between(first, last)
+    return [step for date in asked if (step := _step(layout, date, estimates, settings.window_bytes))]
 
 
 def _step(layout: Layout, date: dt.date, estimates: room.Estimates, window_bytes: int) -> Step | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pipeline.errors import StorageError, storage_errors
 from pipeline.settings import Settings
+from pipeline.store import days
 from pipeline.store.paths import Layout
 from pipeline.text import count, printable
 from pipeline.warehouse import catalog
@@ -102,12 +103,14 @@ def _refresh(settings: Settings) -> None:
 
 def _left_out(settings: Settings) -> str:
     layout = Layout(settings.data_dir)
-    loaded = set(layout.partitions())
-    others = [date for date in layout.dates() if date not in loaded]
-    if others:
-        what = count(len(others), "stored day")
-        return f"Not loaded, and so in no answer: {what}, the first {others[0]}. Type: make status"
-    return "" if loaded else f"No day is stored in {settings.data_dir}/. Type: make run"
+    stored, loaded = layout.dates(), set(layout.partitions())
+    if not stored:
+        return f"No day is stored in {settings.data_dir}/. Type: make run"
+    others = [date for date in days.between(stored[0], stored[-1]) if date not in loaded]
+    if not others:
+        return ""
+    what = f"{count(len(others), 'day')} between {stored[0]} and {stored[-1]}"
+    return f"Not loaded, and so in no answer: {what}, the first {others[0]}. Type: make status"
 
 
 def _typed(console: Console) -> Iterator[str]:

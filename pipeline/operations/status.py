@@ -73,7 +73,7 @@ def survey(layout: Layout, until: dt.date) -> list[Day]:
     if not stored:
         return []
     last = max(until, stored[-1])
-    return [_look(layout, stored[0] + dt.timedelta(days=n)) for n in range((last - stored[0]).days + 1)]
+    return [_look(layout, date) for date in days.between(stored[0], last)]
 
 
 def gaps(found: list[Day]) -> list[list[Day]]:

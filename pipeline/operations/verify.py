@@ -14,7 +14,7 @@ from pipeline.operations.readers import Readers
 from pipeline.operations.reading import DayReport, is_stored, read_day
 from pipeline.progress import Progress, Report
 from pipeline.settings import Settings
-from pipeline.store import locks
+from pipeline.store import days, locks
 from pipeline.store.paths import Layout
 from pipeline.warehouse import catalog
 
@@ -90,7 +90,7 @@ def _dates(layout: Layout, first: dt.date | None, last: dt.date | None, settings
         return stored
     first = first or (stored[0] if stored else last)
     last = last or last_settled(settings)
-    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)] if first else []
+    return days.between(first, last) if first else []
 
 
 def _verified(layout: Layout, date: dt.date, settings: Settings, readers: Readers) -> DayReport:

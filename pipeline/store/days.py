@@ -13,6 +13,11 @@ from pipeline.store.publish import make_dirs, publish_file, remove, staging
 from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
 
 
+def between(first: dt.date, last: dt.date) -> list[dt.date]:
+    """Returns the days from `first` to `last`, both included."""
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 def new_id() -> str:
     """Returns an id for a record, or a token that asks for a redo."""
     return uuid.uuid4().hex

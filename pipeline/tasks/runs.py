@@ -33,11 +33,6 @@ def status_of(error: PipelineError) -> int:
     return {ConfigError: NOTHING_RUN, NotReadyError: NOT_RUN}.get(type(error), TASK_FAILED)
 
 
-def dates(first: dt.date, last: dt.date) -> list[dt.date]:
-    """Returns the days from `first` to `last`, both included."""
-    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-
-
 def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     """Does every missing day, the oldest first, and says what there is then.
 
@@ -52,7 +47,7 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     Raises:
         ConfigError: A day must be fetched, and the credentials are missing.
     """
-    asked = dates(first, last)
+    asked = days.between(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
     done, layout = set(asked) - set(todo), Layout(settings.load().data_dir)
     _clear_leftovers(done)

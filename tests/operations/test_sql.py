@@ -90,7 +90,11 @@ def test_what_is_left_out_is_said_beside_the_answer(settings, tmp_path):
     layout.raw_zip(day(1)).touch()
     done = process(settings, query)
     assert (done.returncode, done.stdout) == (0, "events\n50\n")
-    assert done.stderr == f"Not loaded, and so in no answer: 1 stored day, the first {day(1)}. Type: make status\n"
+    what = f"1 day between {day(0)} and {day(1)}, the first {day(1)}"
+    assert done.stderr == f"Not loaded, and so in no answer: {what}. Type: make status\n"
+    load(layout, day(3), [row(day(3))])
+    what = f"2 days between {day(0)} and {day(3)}, the first {day(1)}"
+    assert process(settings, query).stderr == f"Not loaded, and so in no answer: {what}. Type: make status\n"
     done = process(Settings(data_dir=tmp_path / "mistyped"), query)
     assert (done.returncode, done.stdout) == (0, "events\n0\n")
     assert done.stderr == f"No day is stored in {tmp_path}/mistyped/. Type: make run\n"
