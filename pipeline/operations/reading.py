@@ -209,4 +209,7 @@ class _Day:
         place = self._zip if stage == RAW else self._layout.events_dir(self._date)
         # Where the folder stands without its marker, that was no prune, whatever was noted before.
         pruned = None if os.path.lexists(place) else load.pruned.get(stage)
-        return f"gone: pruned on {pruned:%Y-%m-%d}" if pruned else "gone, and not by make prune"
+        if pruned:
+            return f"gone: pruned on {pruned:%Y-%m-%d}"
+        todo = "make force DATE= fetches the day anew" if stage == RAW else "no command needs them"
+        return f"gone, and not by make prune ({todo})"

@@ -120,7 +120,9 @@ def test_K1_a_loss_after_a_note_was_taken_back_does_not_seem_a_prune(project, am
     killed_before_the_removal(project, "raw")
     take_back(project.layout, DAY)
     place(project, "raw").unlink()
-    assert [day.notes for day in look(project)] == [["its ZIP is gone, and not by make prune"]]
+    assert [day.notes for day in look(project)] == [
+        ["its ZIP is gone, and not by make prune (make force DATE= fetches the day anew)"]
+    ]
 
 
 def test_what_is_gone_stays_noted_where_another_stage_is_taken_back(project, amplitude):
@@ -156,4 +158,6 @@ def test_json_lines_that_were_pruned_and_are_there_again_are_so_no_more(project,
     assert (result.error, damaged(project)) == (None, set())
     assert noted(project) == set()
     remove(place(project, "events"))
-    assert [day.notes for day in look(project)] == [["its JSON lines are gone, and not by make prune"]]
+    assert [day.notes for day in look(project)] == [
+        ["its JSON lines are gone, and not by make prune (no command needs them)"]
+    ]

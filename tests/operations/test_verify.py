@@ -138,7 +138,7 @@ def test_O8_a_zip_or_events_that_somebody_took_away_are_no_damage_and_told(proje
     (day,) = look(project)
     assert (day.damage, day.is_complete) == ([], True)
     assert day.notes == [
-        "its ZIP is gone, and not by make prune", "its JSON lines are gone, and not by make prune",
+        "its ZIP is gone, and not by make prune (make force DATE= fetches the day anew)", "its JSON lines are gone, and not by make prune (no command needs them)",
     ]  # fmt: skip
     assert not is_wrong(day, asked=True)
 
@@ -267,7 +267,9 @@ def test_a_day_that_is_worked_on_is_waited_for(project, layout):
         assert waiting.is_alive()
         layout.raw_zip(DAY).unlink()  # what the one who holds it does is seen whole
     waiting.join()
-    assert [day.notes for day in found] == [["its ZIP is gone, and not by make prune"]]
+    assert [day.notes for day in found] == [
+        ["its ZIP is gone, and not by make prune (make force DATE= fetches the day anew)"]
+    ]
 
 
 def test_the_warehouse_is_derived_and_a_stale_one_is_a_note(project, layout):
