@@ -71,7 +71,7 @@ plan: .venv/.setup ## What a range would take: missing days and hours, requests,
 	@$(PIPELINE) plan --from "$$FROM" --to "$$TO"
 
 doctor: .venv/.setup ## What is wrong before a run says so; sends one cheap request
-	@$(PIPELINE) doctor
+	@$(PIPELINE).commands.doctor
 
 verify: .venv/.setup ## Read every stored byte again and compare it with its record: [FROM= TO=] [REPAIR=1]
 	@$(PIPELINE) verify $(SPAN) $(if $(filter 1,$(REPAIR)),--repair)
@@ -86,6 +86,8 @@ sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: al
 	@$(PIPELINE) sql $(if $(filter Q,$(TYPED)),--query "$$Q") $(if $(filter 1,$(CSV)),--csv)
 
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
+	@$(BIN)/python -c 'import socket, sys; socket.create_server(("127.0.0.1", int(sys.argv[1])))' "$$PORT" 2>/dev/null || \
+	  { echo "PORT=$$PORT is taken, or no port. If the web view runs already: http://127.0.0.1:$$PORT; else another: make scheduler PORT=8083" >&2; exit 2; }
 	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"
 	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$$PORT"
 

@@ -38,7 +38,7 @@ _FOR_CRON = {"daily"}
 
 for command in (
     chain.run, chain.range_, chain.daily, chain.force, chain.import_,
-    look.status, look.plan, look.doctor, look.sql, look.schema, look.settings_,
+    look.status, look.plan, look.sql, look.schema, look.settings_,
     verify.verify, keep.recheck, keep.prune, keep.clean,
 ):  # fmt: skip
     cli.add_command(command)

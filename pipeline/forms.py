@@ -1,9 +1,11 @@
 """The forms that a setting's text may take: each reads it, or says what it takes."""
 
 import ipaddress
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.text import printable
@@ -11,29 +13,29 @@ from pipeline.text import printable
 REGIONS = {"eu": "https://analytics.eu.amplitude.com", "us": "https://amplitude.com"}
 """The Export API's host by region (source: Amplitude's Export API page)."""
 
+Number = TypeVar("Number", int, float)
+
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """Returns a reader of whole numbers within bounds, both included."""
-
-    def parse(text: str) -> int:
-        value = int(text.replace("_", ""))
-        if value < least or (most is not None and value > most):
-            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most is not None else " on"))
-        return value
-
-    return parse
+    form = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
+    return lambda text: _within(int, text.replace("_", ""), least, math.inf if most is None else most, form)
 
 
 def number(least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
     """Returns a reader of numbers within bounds, both included."""
+    form = f"a number from {least:g}" + (" on" if most == sys.float_info.max else f" to {most:g}")
+    return lambda text: _within(float, text, least, most, form)
 
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value <= most:
-            raise ValueError(f"a number from {least:g} " + ("on" if most == sys.float_info.max else f"to {most:g}"))
-        return value
 
-    return parse
+def _within(kind: Callable[[str], Number], text: str, least: float, most: float, form: str) -> Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise ValueError(form) from None
+    if not least <= value <= most:
+        raise ValueError(form)
+    return value
 
 
 def region(text: str) -> str:

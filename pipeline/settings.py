@@ -237,11 +237,8 @@ def _parsed(field: "dataclasses.Field[Any]", text: str, source: str) -> object:
     try:
         return field.metadata["parse"](text.strip())
     except ValueError as error:
-        form = str(error)
-        if "invalid literal" in form or "could not convert" in form:
-            form = "a whole number" if isinstance(field.default, int) else "a number"
         raise ConfigError(
-            f"{variable(field)} is {_shown(text)!r}, from {source}", f"It takes {form}: {field.metadata['what']}."
+            f"{variable(field)} is {_shown(text)!r}, from {source}", f"It takes {error}: {field.metadata['what']}."
         ) from None
 
 

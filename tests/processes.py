@@ -102,8 +102,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 class Luigid:
     """A luigid on a free port of loopback, and the overlay that makes runs report to it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, address: str) -> None:
         self._path = path
+        self._address = address
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -113,7 +114,8 @@ class Luigid:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            (str(BIN / "luigid"), "--address", "127.0.0.1", "--port", str(self.port), "--state-path", str(self._path / "state")),
+            (str(BIN / "luigid"), "--address", self._address, "--port", str(self.port),
+             "--state-path", str(self._path / "state")),
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_for(self._answers)
@@ -138,8 +140,8 @@ class Luigid:
 
 
 @contextlib.contextmanager
-def luigid(path: Path) -> Iterator[Luigid]:
-    daemon = Luigid(path)
+def luigid(path: Path, address: str = "127.0.0.1") -> Iterator[Luigid]:
+    daemon = Luigid(path, address)
     daemon.start()
     try:
         yield daemon

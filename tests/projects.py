@@ -109,6 +109,10 @@ class Project:
         """Runs `python -m pipeline ...` as a process."""
         return self.command(sys.executable, "-m", "pipeline", *arguments, **options)
 
+    def doctor(self, **options: object) -> subprocess.CompletedProcess[str]:
+        """Runs what `make doctor` runs."""
+        return self.command(sys.executable, "-m", "pipeline.commands.doctor", **options)
+
     def logged(self) -> str:
         """Returns everything that the log files hold."""
         return "\n".join(path.read_text(encoding="utf-8") for path in sorted(self.logs.glob("*.log")))

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -77,6 +78,14 @@ def test_central_lays_its_file_over_and_the_web_view_stays_on_this_machine(proje
     assert "--address 127.0.0.1 --port" in shown
     assert "umask 077" in shown
     assert re.search(r"ifeq \(\$\(SCHEDULER\),central\)\nexport LUIGI_CONFIG_PATH := luigi.central.cfg", MAKEFILE)
+
+
+def test_a_port_that_is_taken_or_none_starts_nothing_and_says_so(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (str(taken.getsockname()[1]), "eighty"):
+            done = make(project, "scheduler", f"PORT={port}")
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.splitlines()[0].startswith(f"PORT={port} is taken, or no port. If the web view runs")
 
 
 def test_C12_no_secret_travels_as_an_argument():

@@ -13,9 +13,6 @@ from pipeline.export.settled import refuse_unsettled
 from pipeline.tasks.daily import parse_day
 from pipeline.text import printable
 
-FOUND = 1
-"""The shell's status where a command looked, and something is wrong."""
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -15,6 +15,7 @@ from pipeline.export.settled import last_settled
 from pipeline.operations import prune as pruning
 from pipeline.operations import recheck as again
 from pipeline.operations.clean import clean as remove_leftovers
+from pipeline.operations.findings import FOUND
 from pipeline.store import days
 from pipeline.store.chain import EVENTS, RAW
 from pipeline.store.paths import Layout
@@ -50,7 +51,7 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
     _say_rechecked(results, len(dates))
     failed = max((runs.status_of(result.error) for result in results if result.error), default=0)
     differ = any(result.difference and not result.difference.is_none and not result.replaced for result in results)
-    found = arguments.FOUND if differ or len(dates) < len(asked) else 0
+    found = FOUND if differ or len(dates) < len(asked) else 0
     return status or failed or found or (0 if refreshed else refresh.TASK_FAILED)
 
 
@@ -81,7 +82,7 @@ def _say_nothing_compared(*, is_range: bool) -> int:
     """Says why there is no day to ask for; returns the shell's status: what was asked for was not done."""
     if is_range:
         logger.warning("No complete day lies there: nothing is compared. To see which days are: make status")
-        return arguments.FOUND
+        return FOUND
     logger.info("No day is due: each is {} days after it settled.", ", ".join(map(str, again.SCHEDULE)))
     return 0
 
@@ -128,10 +129,10 @@ def prune(keep_days: int, what: str, *, yes: bool) -> int:
         logger.info("{} of {} would be removed: {}. Nothing was.", named, count(len(would), "day"), room)
         if would:
             logger.info("Nothing else holds exactly what Amplitude sent. To remove them all the same: add YES=1")
-        return arguments.FOUND if kept else 0
+        return FOUND if kept else 0
     room = size(sum(day.bytes for day in removed))
     logger.info("{} of {} removed: {}. These days stay complete.", named, count(len(removed), "day"), room)
-    return arguments.FOUND if kept else 0
+    return FOUND if kept else 0
 
 
 def _say_nothing_older(conf: settings.Settings, keep_days: int, what: str) -> int:

@@ -1,4 +1,4 @@
-"""The commands that look: status, plan, doctor, sql, and what README shows of the settings and the columns."""
+"""The commands that look: status, plan, sql, and what README shows of the settings and the columns."""
 
 import datetime as dt
 
@@ -6,9 +6,7 @@ import click
 
 from pipeline import settings, terminal
 from pipeline.commands import arguments
-from pipeline.commands.arguments import FOUND
-from pipeline.operations import findings
-from pipeline.operations.doctor import examine
+from pipeline.operations.findings import FOUND
 from pipeline.operations.plan import show as show_plan
 from pipeline.operations.sql import ask, prompt
 from pipeline.operations.status import show
@@ -30,12 +28,6 @@ def plan(first: dt.date, last: dt.date) -> int:
     conf = settings.load()
     fits = show_plan(conf, first, arguments.settled(last), terminal.Output())
     return 0 if fits else FOUND
-
-
-@click.command()
-def doctor() -> int:
-    """Looks for what is wrong before a run says so; sends one cheap request."""
-    return FOUND if findings.show(examine(settings.load()), terminal.Output()) else 0
 
 
 @click.command()

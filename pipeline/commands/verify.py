@@ -12,6 +12,7 @@ from pipeline import settings, terminal
 from pipeline.commands import arguments
 from pipeline.operations import repair as repairs
 from pipeline.operations import verify as verification
+from pipeline.operations.findings import FOUND
 from pipeline.operations.reading import DayReport
 from pipeline.settings import Settings
 from pipeline.tasks import LAST, refresh, runs
@@ -42,10 +43,10 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     if not found:
         where = "there" if asked else f"in {conf.data_dir}/"
         _say(output, f"No day is stored {where}: nothing is proved. Type: make status", "red")
-        return arguments.FOUND
+        return FOUND
     if failed or any(verification.is_wrong(day, asked=asked) for day in found):
         _say_what_to_type(found, failed, output)
-        return arguments.FOUND
+        return FOUND
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline import settings
-from pipeline.errors import PipelineError, storage_errors
+from pipeline.errors import ConfigError, PipelineError, storage_errors
 from pipeline.export.settled import last_settled
 from pipeline.operations import machine, reach
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
@@ -20,24 +20,31 @@ _DAYS_OF_ROOM = 30  # days that should fit on the disk before it is worth a word
 _NAMED = 3  # leftovers that are named
 
 
-def examine(conf: settings.Settings) -> Iterator[Finding]:
+def examine() -> Iterator[Finding]:
     """Looks at all that a run needs, the nearest first, and sends one cheap request.
 
-    Args:
-        conf: The settings.
-
     Yields:
-        What was found, as it is found.
+        What was found, as it is found. What takes the settings is not looked at where one of them is wrong.
     """
-    layout = Layout(conf.data_dir)
     yield machine.python()
     yield machine.packages()
-    yield from machine.given_settings()
+    try:
+        conf = settings.load()
+        yield from machine.given_settings()
+    except ConfigError as error:
+        yield Finding(WRONG, "settings", f"{error} Folders, Amplitude and days are looked at once it holds.")
+        conf = None
     yield from machine.env_file(Path(".env"))
+    yield reach.luigid()
+    if conf:
+        yield from _examine_project(conf)
+
+
+def _examine_project(conf: settings.Settings) -> Iterator[Finding]:
+    layout = Layout(conf.data_dir)
     yield from machine.folders(conf)
     yield from _guarded("disk", lambda: iter([_room(layout)]))
     yield from reach.amplitude(conf)
-    yield reach.luigid()
     yield from _guarded("at work", lambda: _at_work(layout))
     yield from _guarded("leftovers", lambda: _leftovers(layout))
     yield from _guarded("days", lambda: iter([_days(layout, conf)]))

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
+FOUND = 1
+"""The shell's status where a command looked, and something is wrong."""
+
 OK, NOTE, WRONG = "ok", "note", "wrong"
 _COLOURS = {OK: "green", NOTE: "yellow", WRONG: "red"}
 

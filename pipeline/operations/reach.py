@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import http.client
 import socket
 from collections.abc import Iterator
 
@@ -52,6 +53,9 @@ def luigid(port: int = LUIGID) -> Finding:
     """Looks whether luigid runs, and that nobody but this machine can reach it: it has no login."""
     if not _answers("127.0.0.1", port):
         return Finding(OK, "luigid", "not running, and no run needs it; make scheduler starts it for the web view")
+    if not _is_luigid(port):
+        text = f"what answers on 127.0.0.1:{port} is none. For the web view beside it: make scheduler PORT={port + 1}"
+        return Finding(NOTE, "luigid", f"{text} (and that port in luigi.central.cfg)")
     open_to = next((address for address in _addresses() if _answers(address, port)), None)
     if open_to:
         return Finding(
@@ -66,6 +70,15 @@ def _answers(address: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _is_luigid(port: int) -> bool:
+    """Tells it by its health check: 204 (source: luigi.server.RootPathHandler.head)."""
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(asked), contextlib.suppress(OSError, http.client.HTTPException):
+        asked.request("HEAD", "/")
+        return asked.getresponse().status == http.client.NO_CONTENT
+    return False
 
 
 def _addresses() -> set[str]:

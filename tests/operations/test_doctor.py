@@ -1,13 +1,13 @@
 """`make doctor`: what is wrong before a run says so."""
 
 import datetime as dt
+import re
 import shutil
-import socket
 import subprocess
 from types import SimpleNamespace
 
 import pytest
-from processes import home
+from processes import home, luigid
 from projects import KEY, ROOT, SECRET
 
 from pipeline import settings
@@ -19,7 +19,7 @@ YESTERDAY = doctor.last_settled(settings.Settings())
 
 
 def found(project, subject: str) -> list[tuple[str, str]]:
-    return [(each.state, each.text) for each in doctor.examine(project.settings) if each.subject == subject]
+    return [(each.state, each.text) for each in doctor.examine() if each.subject == subject]
 
 
 def test_a_project_that_is_well_has_nothing_wrong_and_sent_one_cheap_request(project):
@@ -27,7 +27,7 @@ def test_a_project_that_is_well_has_nothing_wrong_and_sent_one_cheap_request(pro
     project.run_day(YESTERDAY)
     sandbox.requests.clear()
     cwd = home(project, env=f"AMP_API_KEY={KEY}\nAMP_SECRET_KEY='{SECRET.replace(chr(39), chr(92) + chr(39))}'\n")
-    done = project.pipeline("doctor", cwd=cwd, PYTHONPATH=str(ROOT))
+    done = project.doctor(cwd=cwd, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == "Nothing is wrong."
     assert not [line for line in done.stdout.splitlines() if line.startswith(("note", "wrong"))]
@@ -39,11 +39,23 @@ def test_C19_settings_are_shown_with_their_sources_and_credentials_as_stars(proj
     project.sandbox()
     cwd = home(project, env="AMP_CONCURRENCY=3\n")
     (cwd / "luigi.cfg").write_text((cwd / "luigi.cfg").read_text().replace("[amplitude]", "[amplitude]\ntries = 5"))
-    said = project.pipeline("doctor", cwd=cwd, PYTHONPATH=str(ROOT)).stdout
+    said = project.doctor(cwd=cwd, PYTHONPATH=str(ROOT)).stdout
     assert "AMP_API_KEY=**** (the environment)" in said
     assert "AMP_SECRET_KEY=**** (the environment)" in said
     assert "AMP_CONCURRENCY=3 (.env)" in said
     assert "AMP_TRIES=5 ([amplitude] tries in luigi.cfg)" in said
+
+
+def test_C18_a_wrong_setting_is_a_finding_and_what_does_not_take_it_is_looked_at(project):
+    project.set(AMP_CONCURRENCY="many")
+    done = project.doctor()
+    assert done.returncode == 1
+    lines = dict(reversed(line[7:].split(maxsplit=1)) for line in done.stdout.splitlines()[:-1])
+    ((text, _),) = [(text, subject) for text, subject in lines.items() if subject == "settings"]
+    assert text.startswith("AMP_CONCURRENCY is 'many', from the environment. It takes a whole number from 1 to 5: ")
+    assert {"Python", "packages", "luigid"} <= set(lines.values())
+    assert "Amplitude" not in lines.values()
+    assert done.stdout.splitlines()[-1].endswith(" wrong.")
 
 
 def test_C1_missing_credentials_are_named_and_nothing_is_asked(project):
@@ -123,6 +135,14 @@ def test_F9_a_folder_that_cannot_be_written_is_named(project):
     ]
 
 
+def test_F9_a_log_folder_that_cannot_be_written_is_a_finding_too(project):
+    project.set(PIPELINE_LOGS_DIR="/proc/logs")
+    done = project.doctor()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"^wrong +log folder +/proc cannot be written: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^note +days +none is stored yet", done.stdout, re.MULTILINE)
+
+
 def test_F6_the_free_space_is_told_in_days(project, monkeypatch):
     project.sandbox()
     assert found(project, "disk")[0][1].endswith("no day is stored yet to compare with")
@@ -173,21 +193,24 @@ def test_a_gap_is_wrong_and_says_what_to_type(project):
     )
 
 
-def test_S7_a_luigid_that_others_reach_is_wrong():
+def test_S7_a_luigid_that_others_reach_is_wrong(tmp_path):
     addresses = sorted(address for address in reach._addresses() if ":" not in address)
     if not addresses:
         pytest.skip("this machine has no address but loopback")
-    with socket.socket() as everywhere:
-        everywhere.bind(("0.0.0.0", 0))
-        everywhere.listen()
-        said = reach.luigid(everywhere.getsockname()[1])
+    with luigid(tmp_path, "0.0.0.0") as daemon:
+        said = reach.luigid(daemon.port)
     assert (said.state, "too, without a login" in said.text) == (WRONG, True)
 
 
-def test_S7_a_luigid_on_loopback_alone_or_none_is_well():
-    with socket.socket() as here:
-        here.bind(("127.0.0.1", 0))
-        port = here.getsockname()[1]
-        assert reach.luigid(port).text.startswith("not running")
-        here.listen()
-        assert (reach.luigid(port).state, str(port) in reach.luigid(port).text) == (OK, True)
+def test_S7_a_luigid_on_loopback_alone_or_none_is_well(tmp_path):
+    with luigid(tmp_path) as daemon:
+        said = reach.luigid(daemon.port)
+        assert (said.state, said.text.startswith(f"runs on http://127.0.0.1:{daemon.port}")) == (OK, True)
+        daemon.kill()
+        assert reach.luigid(daemon.port).text.startswith("not running")
+
+
+def test_S1_what_answers_on_luigids_port_and_is_none_is_not_called_luigid(project):
+    port = int(project.sandbox().url.rpartition(":")[2])
+    said = reach.luigid(port)
+    assert (said.state, said.text.startswith(f"what answers on 127.0.0.1:{port} is none.")) == (NOTE, True)

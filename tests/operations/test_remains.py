@@ -95,7 +95,7 @@ def test_status_plan_and_doctor_call_it_damaged_and_not_missing(project, pruned)
     said = project.pipeline("status").stdout
     assert f"{DAY}    -          -       -       -           -        -  damaged" in said
     assert REPAIR in said
-    assert REPAIR in project.pipeline("doctor").stdout
+    assert REPAIR in project.doctor().stdout
     plan = project.pipeline("plan", "--from", str(DAY), "--to", str(NEXT)).stdout
     assert f"{DAY}                1 day to mend (make verify REPAIR=1)" in plan
 
