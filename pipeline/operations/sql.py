@@ -4,6 +4,7 @@ import csv
 import decimal
 import itertools
 import json
+import os
 import readline  # noqa: F401 - once it is imported, input() lets a line be edited and remembers it, in memory alone
 import sqlite3
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.errors import StorageError, storage_errors
+from pipeline.errors import ConfigError, StorageError, storage_errors
 from pipeline.settings import Settings
 from pipeline.store import days
 from pipeline.store.paths import Layout
@@ -57,6 +58,7 @@ def ask(settings: Settings, query: str, console: Console, *, table: bool | None 
         The exit status: 0, or 2 where DuckDB refuses a statement; its own words are on standard error then.
 
     Raises:
+        ConfigError: There is no data folder.
         StorageError: There is no warehouse, and none can be made.
     """
     _refresh(settings)
@@ -73,6 +75,7 @@ def prompt(settings: Settings, console: Console) -> int:
         The exit status.
 
     Raises:
+        ConfigError: There is no data folder.
         StorageError: There is no warehouse, and none can be made.
     """
     if not sys.stdin.isatty():
@@ -90,6 +93,10 @@ def prompt(settings: Settings, console: Console) -> int:
 
 
 def _refresh(settings: Settings) -> None:
+    if not os.path.lexists(settings.data_dir):
+        raise ConfigError(
+            f"There is no {settings.data_dir}/: nothing can be asked", "Mend PIPELINE_DATA_DIR, or begin with: make run"
+        )
     try:
         catalog.refresh(settings)
         with storage_errors(settings.data_dir):

@@ -95,9 +95,18 @@ def test_what_is_left_out_is_said_beside_the_answer(settings, tmp_path):
     load(layout, day(3), [row(day(3))])
     what = f"2 days between {day(0)} and {day(3)}, the first {day(1)}"
     assert process(settings, query).stderr == f"Not loaded, and so in no answer: {what}. Type: make status\n"
-    done = process(Settings(data_dir=tmp_path / "mistyped"), query)
+    (tmp_path / "empty").mkdir()
+    done = process(Settings(data_dir=tmp_path / "empty"), query)
     assert (done.returncode, done.stdout) == (0, "events\n0\n")
-    assert done.stderr == f"No day is stored in {tmp_path}/mistyped/. Type: make run\n"
+    assert done.stderr == f"No day is stored in {tmp_path}/empty/. Type: make run\n"
+
+
+def test_a_data_folder_that_is_not_there_is_refused_and_not_made(project):
+    mistyped = project.path / "mistyped"
+    done = project.pipeline("sql", "--query", "SELECT 1", PIPELINE_DATA_DIR=str(mistyped))
+    assert (done.returncode, done.stdout) == (40, "")
+    assert f"There is no {mistyped}/: nothing can be asked. Mend PIPELINE_DATA_DIR, or begin" in done.stderr
+    assert not mistyped.exists()
 
 
 def test_a_table_shows_every_column_and_numbers_to_the_right(settings):
