@@ -20,7 +20,8 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
         try:
             return super().invoke(ctx)
-        except signals.Terminated as ended:  # further out, click takes it for its own
+        except KeyboardInterrupt as interrupt:  # further out, click takes it for its own
+            ended = signals.behind(interrupt)
             click.echo(signals.stopped(ended), err=True)
             return signals.exit_status(ended)
 

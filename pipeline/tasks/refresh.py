@@ -3,7 +3,6 @@
 import atexit
 import datetime as dt
 import multiprocessing
-import os
 import sys
 
 from loguru import logger
@@ -11,7 +10,7 @@ from loguru import logger
 from pipeline import logs, settings
 from pipeline.errors import PipelineError
 from pipeline.store.paths import Layout
-from pipeline.tasks import leftovers
+from pipeline.tasks import leftovers, signals
 from pipeline.warehouse import catalog
 
 TASK_FAILED = 30
@@ -47,7 +46,7 @@ def at_exit(date: dt.date) -> None:
 
 
 def not_at_exit() -> None:
-    """Takes that back: it has been done, or must not keep the shell waiting."""
+    """Takes that back: it has been done, or is not to be."""
     atexit.unregister(_last)
 
 
@@ -55,9 +54,13 @@ _asked: set[dt.date] = set()
 
 
 def _last() -> None:
-    refreshed = now()
-    for date in sorted(_asked):
-        leftovers.clear(date)
+    if signals.met():  # the shell is not to be kept waiting
+        return
+    try:
+        refreshed = now()
+        for date in sorted(_asked):
+            leftovers.clear(date)
+    except KeyboardInterrupt as interrupt:
+        signals.leave_for(interrupt)
     if not refreshed:
-        sys.stdout.flush()
-        os._exit(TASK_FAILED)  # nothing else changes the exit status that late
+        signals.leave(TASK_FAILED)

@@ -6,10 +6,9 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 from loguru import logger
-
-from pipeline.tasks import refresh
 
 
 class Terminated(KeyboardInterrupt):
@@ -18,6 +17,19 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+
+
+_met: int | None = None
+
+
+def met() -> bool:
+    """Tells whether a signal ends this process."""
+    return _met is not None
+
+
+def behind(interrupt: KeyboardInterrupt) -> Terminated:
+    """Returns the signal behind an interrupt: a library that was stopped tells that there was one, and not which."""
+    return interrupt if isinstance(interrupt, Terminated) else Terminated(_met or signal.SIGINT)
 
 
 def install() -> None:
@@ -42,19 +54,32 @@ def stopped(error: Terminated) -> str:
 
 
 def _end(signum: int, _frame: FrameType | None) -> None:
+    global _met  # noqa: PLW0603 - a signal is the process's
     if multiprocessing.parent_process() is not None:
         # A forked worker: its leftovers are hidden, and the parent says what there is to say.
         os._exit(128 + signum)
-    refresh.not_at_exit()
     # They would finish their task as orphans.
     for child in multiprocessing.active_children():
         child.terminate()
+    _met = signum
     raise Terminated(signum)
 
 
+def leave(status: int) -> NoReturn:
+    """Ends the process at once: nothing else sets its exit status that late, and nobody holds what is half done."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def leave_for(interrupt: KeyboardInterrupt) -> NoReturn:
+    """Ends the process with the line that says what stopped it."""
+    ended = behind(interrupt)
+    print(stopped(ended), file=sys.stderr)  # noqa: T201
+    leave(exit_status(ended))
+
+
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, Terminated):
-        print(stopped(error), file=sys.stderr)  # noqa: T201
-        # Of itself, Python gives 130 to a plain KeyboardInterrupt, and 1 to any other.
-        raise SystemExit(exit_status(error))
+    if isinstance(error, KeyboardInterrupt):
+        leave_for(error)
     logger.opt(exception=(kind, error, trace)).critical("Uncaught")

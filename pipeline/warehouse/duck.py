@@ -65,10 +65,26 @@ def session(spill: Path, memory: int, threads: int) -> Iterator[duckdb.DuckDBPyC
 
     Raises:
         StorageError: What is done in it failed for want of memory or room.
+        KeyboardInterrupt: A signal ended what is done in it.
     """
     fitting = max(1, min(threads, memory // _THREAD_BYTES))
-    with storage_failures(spill.absolute()), connect(spill, fitting, memory) as connection:
+    with interruptible(), storage_failures(spill.absolute()), connect(spill, fitting, memory) as connection:
         yield connection
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets a signal through that ends a query: DuckDB puts an error of its own in the place of what the handler raised.
+
+    Raises:
+        KeyboardInterrupt: A signal ended a query inside it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextlib.contextmanager

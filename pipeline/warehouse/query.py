@@ -98,6 +98,7 @@ def repeated_uuids(settings: Settings) -> int:
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     try:
-        yield
+        with duck.interruptible():
+            yield
     except duckdb.Error as error:
         raise SqlError(str(error).strip()) from error

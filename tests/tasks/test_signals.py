@@ -4,14 +4,19 @@ import gzip
 import os
 import shutil
 import signal
+import uuid
 
 import archives
 import pytest
 from archives import day_zip
+from loading import line
 from processes import LUIGI, PIPELINE, ROOT, background, home, members, wait_for
+
+from pipeline.store import locks
 
 DAYS = ["2026-01-15", "2026-01-16"]
 RUN = (*PIPELINE, "run", "--date", DAYS[0])
+RANGE = (*PIPELINE, "range", "--from", DAYS[0], "--to", DAYS[1])
 TWO = (*LUIGI, "RangeDaily", "--start", DAYS[0], "--stop", "2026-01-17", "--workers", "2")
 SAID = "Stopped by {}. What is published is whole; run it again to go on from there.\n"
 
@@ -128,3 +133,58 @@ def test_K7_sigterm_ends_a_run_at_each_stage_within_5_seconds(project, command, 
         assert not project.leftovers()
     finally:
         shutil.rmtree(project.data, ignore_errors=True)  # large, and nobody needs to search it for secrets
+
+
+def large_day(project):
+    """Puts a day's ZIP in place that takes DuckDB seconds to load; returns how to know that it is at it."""
+    piece = line(0, uuid="@").replace(b"@", b"%b") + b"\n"
+
+    def events(hour):
+        return b"".join(piece % str(uuid.UUID(int=hour << 32 | number)).encode() for number in range(15_000))
+
+    day_zip(project.layout, {archives.name(hour): gzip.compress(events(hour), 1, mtime=0) for hour in range(24)})
+    project.set(PIPELINE_THREADS=1, PIPELINE_MAX_RATIO=2000)
+    return lambda: list(project.data.glob("parquet/.date=*.tmp/rows/*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "signum", "name", "status"),
+    [
+        (RANGE, signal.SIGTERM, "SIGTERM", 143),
+        (RUN, signal.SIGINT, "Ctrl-C", 130),
+        ((*LUIGI, "LoadEvents", "--date", DAYS[0]), signal.SIGHUP, "SIGHUP", 129),
+        ((*LUIGI, "LoadEvents", "--date", DAYS[0], "--workers", "2"), signal.SIGTERM, "SIGTERM", 143),
+    ],
+    ids=["K7 range", "K8 run", "K9 luigi", "K7 two workers"],
+)
+def test_K7_K8_K9_a_signal_while_duckdb_works_ends_the_run_and_no_other_day_is_begun(
+    project, command, signum, name, status
+):
+    sandbox = project.sandbox()
+    is_there = large_day(project)
+    with background(*command) as run:
+        wait_for(is_there, seconds=60)
+        run.send_signal(signum)
+        out, err = run.communicate(timeout=5)
+    assert (run.returncode, out) == (status, "")
+    assert err.endswith(SAID.format(name))
+    assert "Traceback" not in err
+    assert "Error" not in err
+    assert not project.layout.parquet_marker(DAYS[0]).exists()
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("command", [RUN, (*LUIGI, "LoadEvents", "--date", DAYS[0])], ids=["run", "luigi"])
+def test_K7_sigterm_while_the_warehouse_is_made_ends_the_run(project, command):
+    project.sandbox()
+    with locks.hold(project.layout.lock("warehouse")), background(*command) as run:
+        wait_for(lambda: "warehouse is in use" in (project.logged() if project.logs.exists() else ""))
+        run.terminate()
+        _, err = run.communicate(timeout=5)
+    assert run.returncode == 143
+    assert err.endswith(SAID.format("SIGTERM"))
+    assert "Traceback" not in err
+    assert not project.layout.warehouse().exists()
+    assert project.pipeline("run", "--date", DAYS[0]).returncode == 0
+    assert project.layout.warehouse().exists()
+    assert not project.leftovers()
