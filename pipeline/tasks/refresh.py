@@ -3,7 +3,6 @@
 import atexit
 import datetime as dt
 import multiprocessing
-import sys
 
 from loguru import logger
 
