@@ -43,7 +43,7 @@ def setup(logs_dir: Path, terminal: str = "INFO") -> None:
         StorageError: The folder cannot be made.
     """
     with storage_errors(logs_dir):
-        logs_dir.mkdir(parents=True, exist_ok=True)
+        logs_dir.mkdir(mode=0o775, parents=True, exist_ok=True)
     logger.remove()
     logger.configure(extra={"date": "", "task": ""})
     # Without enqueue: a child that is killed while it holds the queue's lock would hang the whole run.
@@ -101,7 +101,7 @@ def _file_sink(logs_dir: Path) -> Callable[["Message"], None]:
         path = day_log(logs_dir, date) if date else logs_dir / "pipeline.log"
         try:
             # One write to a file opened for appending: lines of several processes never tear.
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
             try:
                 os.write(file, redact(str(message)).encode("utf-8", "backslashreplace"))
             finally:

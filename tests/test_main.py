@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import shutil
+import stat
 import uuid
 
 import pytest
@@ -199,6 +200,19 @@ def test_O10_a_complete_day_says_so_and_asks_nothing(project):
     )
     assert (len(sandbox.requests), project.tree()) == (requests, tree)
     assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_F21_where_all_may_be_open_nothing_that_a_run_leaves_is_open_for_everybody_to_write(project):
+    project.sandbox()
+    before = os.umask(0)
+    try:
+        done = project.pipeline("run", "--date", str(DAY))
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    found = [path for folder in (project.data, project.logs) for path in (folder, *folder.rglob("*"))]
+    assert len(found) > 20
+    assert [path for path in found if path.stat().st_mode & stat.S_IWOTH] == []
 
 
 def test_O7_O8_events_are_made_again_without_a_request_and_a_missing_zip_is_not_missed(project):

@@ -29,7 +29,7 @@ def hold(path: Path) -> Iterator[None]:
     """
     with storage_errors(path):
         make_dirs(path.parent)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
     try:
         if not (_taken(file) or _taken_soon(file)):
             name = "the Export API" if path.name == "api" else path.name

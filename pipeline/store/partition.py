@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.store import manifest, quarantine
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.publish import make_dirs, publish_file, remove, staging, sync
+from pipeline.store.publish import make_dirs, place_file, publish_file, remove, staging, sync
 from pipeline.store.records import LoadRecord, Recheck
 
 _OURS = re.compile(r"(events|rejected)-[0-9a-f]{8}(-\d+)?\.(parquet|jsonl)")
@@ -57,8 +57,7 @@ def publish_partition(layout: Layout, record: LoadRecord, part: Path) -> None:
     if record.rejected:
         _publish_rejected(layout, record.date, part / record.rejected.name)
     for file in record.files:
-        sync(part / file.name)
-        (part / file.name).rename(final / file.name)
+        place_file(part / file.name, final / file.name)
     sync(final)
     marker = part / SUCCESS
     marker.write_bytes(manifest.encode(record))

@@ -52,6 +52,21 @@ def staging(part: Path) -> Iterator[None]:
         raise
 
 
+def place_file(part: Path, final: Path) -> None:
+    """Moves a staged file to its final place; that it stands there is for `sync` of its directory to make last.
+
+    Args:
+        part: The whole file, on the same file system as `final`.
+        final: Its place.
+
+    Raises:
+        OSError: The file system refused; then `final` is what it was before.
+    """
+    _close_to_others(part)
+    sync(part)
+    part.replace(final)
+
+
 def publish_file(part: Path, final: Path) -> None:
     """Moves a staged file to its final place, over what stands there.
 
@@ -63,9 +78,7 @@ def publish_file(part: Path, final: Path) -> None:
         OSError: The file system refused; then `final` is what it was before, or the new file if only the last sync,
             of the rename itself, failed.
     """
-    _close_to_others(part)
-    sync(part)
-    part.replace(final)
+    place_file(part, final)
     sync(final.parent)
 
 
