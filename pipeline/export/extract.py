@@ -60,6 +60,7 @@ def extract_day(date: dt.date, settings: Settings, report: Report) -> EventsReco
         _tell_replacement(days.events_record(layout, date), record)
         publish_directory(part, final)
         remove(layout.windows_dir(date))  # a run that was killed once its ZIP was published left them
+        remove(layout.recheck(date).root)  # what a recheck fetched before is older than this, and must not replace it
     return record
 
 

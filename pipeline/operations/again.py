@@ -33,19 +33,29 @@ class FetchedAgain:
         settings: How to ask; limits.
         report: Told how far it is.
         app: The project whose events an earlier recheck must have fetched, to be gone on from.
+        stored_at: When what is stored was fetched, UTC; what an earlier recheck fetched before is no news of it.
 
     Attributes:
         date: The upload day, UTC.
         staged: The staging.
     """
 
-    def __init__(self, home: Layout, date: dt.date, settings: Settings, report: Report, app: int | None) -> None:
+    def __init__(
+        self,
+        home: Layout,
+        date: dt.date,
+        settings: Settings,
+        report: Report,
+        app: int | None,
+        stored_at: dt.datetime | None = None,
+    ) -> None:
         self.date = date
         self.staged = home.recheck(date)
         self._home = home
         self._settings = settings
         self._report = report
         self._app = app
+        self._stored_at = stored_at
 
     def fetch(self) -> None:
         """Fetches the day; goes on from what an earlier recheck had, unless that is too old.
@@ -53,8 +63,9 @@ class FetchedAgain:
         Raises:
             PipelineError: As `fetch_day` says; verified windows stay for the next time.
         """
-        self._clear_rows()
+        self.clear_rows()
         since = dt.datetime.now(dt.UTC) - _TAKEN_UP
+        since = max(since, self._stored_at or since)
         left = days.export_record(self.staged, self.date)
         if left and self._is_taken_up(left, since):
             logger.info("what an earlier recheck fetched stands, and holds")
@@ -100,8 +111,8 @@ class FetchedAgain:
         mine = (self._app, self._settings.host, days.redo_asked(self._home, self.date))
         return (left.app, left.host, left.redo) == mine and min(_asked(left)) >= since
 
-    def _clear_rows(self) -> None:
-        """Removes what a killed recheck had made of its ZIP."""
+    def clear_rows(self) -> None:
+        """Removes what a recheck that was killed, or that failed, had made of its ZIP."""
         for place in (self.staged.events_dir, self.staged.parquet_part, self.staged.rejected_dir):
             remove(place(self.date))
 
@@ -125,7 +136,7 @@ class AskedAgain(FetchedAgain):
             raise LoadError(
                 "it is not complete: there is nothing to compare with", f"Do it first: make run DATE={date}"
             )
-        super().__init__(home, date, settings, report, stages.load.app)
+        super().__init__(home, date, settings, report, stages.load.app, stages.load.export.fetched_at)
         self._stages = stages
         self._load = stages.load
 
@@ -158,6 +169,7 @@ class AskedAgain(FetchedAgain):
             shrunk=found.shrunk,
             changed=found.changed,
             replaced=replaced,
+            export=self._load.export.id,
         )
         partition.note_recheck(self._home, self._load, noted)
 

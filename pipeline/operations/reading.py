@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from pipeline.store import days, manifest, partition
 from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED, disagreements
 from pipeline.store.paths import SUCCESS, Layout
-from pipeline.store.records import NO_FILE, EventsRecord, ExportRecord, LoadRecord
+from pipeline.store.records import EventsRecord, ExportRecord, LoadRecord
 from pipeline.text import count
 from pipeline.warehouse.check import check_parquet, check_rejected
 
@@ -185,7 +185,8 @@ class _Day:
         redo = days.redo_asked(self._layout, self._date)
         found.is_complete = days.Stages(self._export, self._events, load, redo).is_loaded
         if found.is_stored and not found.is_complete and not found.damage:
-            found.notes.append(f"it is not complete: make run DATE={self._date}")
+            asked = "it is asked to be done again (make force)" if redo and load else "it is not complete"
+            found.notes.append(f"{asked}: make run DATE={self._date}")
         if load and found.is_complete:
             found.notes += self._notes_of(load)
         strange = strange_files(marker.parent, self._events) if self._events else []
@@ -194,10 +195,9 @@ class _Day:
 
     def _notes_of(self, load: LoadRecord) -> Iterator[str]:
         """Yields what a complete day lacks."""
-        unproven = sum(hour.status == NO_FILE for hour in load.hours)
-        if unproven:
+        if load.unproven_hours:
             yield (
-                f"imported; nothing proves that the {count(unproven, 'hour')} without a file had no events"
+                f"imported; nothing proves that the {count(load.unproven_hours, 'hour')} without a file had no events"
                 " (make recheck FROM= TO= asks Amplitude)"
             )
         if not self._zip.is_file():
@@ -211,5 +211,9 @@ class _Day:
         pruned = None if os.path.lexists(place) else load.pruned.get(stage)
         if pruned:
             return f"gone: pruned on {pruned:%Y-%m-%d}"
-        todo = "make force DATE= fetches the day anew" if stage == RAW else "no command needs them"
+        todo = (
+            "make force DATE= fetches the day anew, as Amplitude has it by then"
+            if stage == RAW
+            else "no command needs them"
+        )
         return f"gone, and not by make prune ({todo})"

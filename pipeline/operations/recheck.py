@@ -4,9 +4,10 @@ A settled day takes no event any more, but Amplitude itself may still change it:
 privacy. What it has now is staged apart and compared; what is stored is replaced only where that is asked for.
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from loguru import logger
 
@@ -143,7 +144,8 @@ def _done(
             with storage_errors(home.root), locks.hold(home.lock(date)):
                 day = AskedAgain(home, date, settings, report)
                 day.fetch()
-                result = decide(day, day.difference())
+                with _cleared(day):
+                    result = decide(day, day.difference())
                 day.clear()
         except PipelineError as error:
             result = Result(date, error=error)
@@ -152,6 +154,17 @@ def _done(
         if result.error:
             logger.error(logs.plain(result.error))
     return result
+
+
+@contextlib.contextmanager
+def _cleared(day: AskedAgain) -> Iterator[None]:
+    """Keeps of a comparison that fails what was fetched for it, and no more."""
+    try:
+        yield
+    except PipelineError:
+        with contextlib.suppress(OSError):  # the cause says more
+            day.clear_rows()
+        raise
 
 
 def _compared(day: AskedAgain, found: Difference, *, replace: bool) -> Result:

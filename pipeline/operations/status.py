@@ -120,14 +120,14 @@ def show(settings: Settings, console: Console) -> None:
 def _look(layout: Layout, date: dt.date) -> Day:
     stages = days.stages(layout, date)
     events, loaded = stages.events, stages.load if stages.is_loaded else None
-    hours = loaded.hours if loaded else events.hours if events else []
+    hours = events.hours if events else []
     return Day(
         date=date,
         raw_bytes=layout.raw_zip(date).stat().st_size if stages.export else None,
         json_bytes=events.totals.bytes if events and stages.is_of_the_zip else None,
         loaded=loaded,
         redo=loaded is None and stages.redo is not None,
-        unproven=sum(hour.status == NO_FILE for hour in hours),
+        unproven=loaded.unproven_hours if loaded else sum(hour.status == NO_FILE for hour in hours),
         damaged=bool(remains(layout, date, stages)),
     )
 
@@ -151,12 +151,12 @@ def _row(group: list[Day]) -> tuple[str, ...]:
 
 
 def _remark(day: Day) -> str:
-    last = day.loaded.rechecks[-1] if day.loaded and day.loaded.rechecks else None
-    differing = text.differing(last.grown, last.shrunk, last.changed) if last and not last.replaced else ""
+    last = day.loaded.last_recheck if day.loaded else None
+    differing = text.differing(last.grown, last.shrunk, last.changed) if last else ""
     remarks = (
         "" if day.loaded and day.loaded.counts.rows else "empty",
         f"imported; no file of {text.count(day.unproven, 'hour')}" if day.unproven else "",
-        f"since then {differing} (make recheck)" if differing else "",
+        f"since then {differing} (make recheck FROM={day.date} TO={day.date} REPLACE=1)" if differing else "",
     )
     return "; ".join(filter(None, remarks))
 

@@ -177,6 +177,7 @@ class Recheck(msgspec.Struct, kw_only=True, frozen=True):
         shrunk: Events, by uuid, that the day had and it had no more.
         replaced: Whether the day was replaced by what it had.
         changed: Events, by uuid, that both had, with other values.
+        export: The id of the day's ZIP that it was compared with; empty in what version 0.3.0 noted.
     """
 
     at: dt.datetime
@@ -185,6 +186,7 @@ class Recheck(msgspec.Struct, kw_only=True, frozen=True):
     shrunk: int
     replaced: bool
     changed: int = 0
+    export: str = ""
 
 
 class LoadRecord(DayRecord, kw_only=True, frozen=True, omit_defaults=True):
@@ -213,3 +215,19 @@ class LoadRecord(DayRecord, kw_only=True, frozen=True, omit_defaults=True):
     def bytes(self) -> int:
         """Bytes of Parquet."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def last_recheck(self) -> Recheck | None:
+        """What the last recheck found of what stands now; None where that was fetched since, or never rechecked."""
+        last = self.rechecks[-1] if self.rechecks else None
+        if last is None or last.replaced or (last.export and last.export != self.export.id):
+            return None
+        fetched = self.export.fetched_at
+        return None if fetched and last.at < fetched else last
+
+    @property
+    def unproven_hours(self) -> int:
+        """Hours of an import without a file, as long as no recheck has found that Amplitude has no more events."""
+        if self.last_recheck and not self.last_recheck.grown:
+            return 0
+        return sum(hour.status == NO_FILE for hour in self.hours)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import duckdb
 import msgspec
 
-from pipeline.store.records import EMPTY, EXPORTED, NO_FILE, LoadRecord
+from pipeline.store.records import EMPTY, EXPORTED, LoadRecord
 
 _WHAT = "one row a loaded day, by upload day, from the manifests; what became of its lines, hours, bytes and times"
 
@@ -25,11 +25,14 @@ def _hours(status: str) -> Callable[[LoadRecord], int]:
 
 def _of_last_recheck(name: str) -> Callable[[LoadRecord], object]:
     def of(record: LoadRecord) -> object:
-        found = getattr(record.rechecks[-1], name) if record.rechecks else None
-        # The table's times are UTC without a zone.
-        return found.astimezone(dt.UTC).replace(tzinfo=None) if isinstance(found, dt.datetime) else found
+        return getattr(record.last_recheck, name) if record.last_recheck else None
 
     return of
+
+
+def _rechecked_at(record: LoadRecord) -> dt.datetime | None:
+    # The table's times are UTC without a zone.
+    return record.rechecks[-1].at.astimezone(dt.UTC).replace(tzinfo=None) if record.rechecks else None
 
 
 _COLUMNS = (
@@ -55,9 +58,9 @@ _COLUMNS = (
     _Column("raw_bytes", "BIGINT", lambda record: record.export.bytes),
     _Column("hours_with_events", "BIGINT", _hours(EXPORTED)),
     _Column("hours_without_events", "BIGINT", _hours(EMPTY)),
-    _Column("hours_unproven", "BIGINT", _hours(NO_FILE)),
+    _Column("hours_unproven", "BIGINT", lambda record: record.unproven_hours),
     _Column("rechecks", "BIGINT", lambda record: len(record.rechecks)),
-    _Column("rechecked_at", "TIMESTAMP", _of_last_recheck("at")),
+    _Column("rechecked_at", "TIMESTAMP", _rechecked_at),
     _Column("grown", "BIGINT", _of_last_recheck("grown")),
     _Column("shrunk", "BIGINT", _of_last_recheck("shrunk")),
     _Column("changed", "BIGINT", _of_last_recheck("changed")),

@@ -121,7 +121,7 @@ def test_K1_a_loss_after_a_note_was_taken_back_does_not_seem_a_prune(project, am
     take_back(project.layout, DAY)
     place(project, "raw").unlink()
     assert [day.notes for day in look(project)] == [
-        ["its ZIP is gone, and not by make prune (make force DATE= fetches the day anew)"]
+        ["its ZIP is gone, and not by make prune (make force DATE= fetches the day anew, as Amplitude has it by then)"]
     ]
 
 
