@@ -41,6 +41,8 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
     settings.load_credentials()
     is_range = bool(first or last)
     asked = _asked(conf, first, last) if is_range else again.due(conf, dt.datetime.now(dt.UTC), most)
+    for date in runs.unfinished(asked) if replace else ():  # a replacement that was ended before the chain had run
+        runs.run(LAST, date, date)
     dates = _complete(conf, asked) if is_range else asked
     if not dates:
         return _say_nothing_compared(is_range=is_range)
@@ -137,7 +139,11 @@ def prune(keep_days: int, what: str, *, yes: bool) -> int:
 
 def _say_nothing_older(conf: settings.Settings, keep_days: int, what: str) -> int:
     stored = Layout(conf.data_dir).dates()
-    since = f" The oldest day that is stored is {stored[0]}: a smaller KEEP_DAYS reaches it." if stored else ""
+    since = (
+        f" The oldest day that is stored is {stored[0]}: a smaller KEEP_DAYS reaches it."
+        if stored and keep_days
+        else ""
+    )
     logger.info(
         "{} of 0 days removed: none older than {} has them.{}", _STAGES[what], count(keep_days, "settled day"), since
     )

@@ -35,10 +35,9 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     asked = bool(first or last)
     output = terminal.Output()
     found = _read(conf, first, last, output)
-    damaged = [day for day in found if day.damage]
     failed: set[dt.date] = set()
-    if repair and damaged:
-        failed = _mend(conf, damaged, output)
+    if repair and any(day.damage or (day.is_stored and not day.is_complete) for day in found):
+        failed = _mend(conf, found, output)
         found = _read(conf, first, last, output)
     if not found:
         where = "there" if asked else f"in {conf.data_dir}/"
@@ -61,7 +60,7 @@ def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: t
             _say(output, f"{day.date}  {damage.path}: {damage.what}", "red")
         if day.error:
             _say(output, f"{day.date}  not read to the end: {day.error}", "red")
-    for text, dates in _notes(found, asked=bool(first or last)).items():
+    for text, dates in _notes(found).items():
         _say(output, f"{_span(dates)}: {text}", "yellow")
     note = verification.warehouse_note(conf)
     if note:
@@ -71,13 +70,13 @@ def _read(conf: Settings, first: dt.date | None, last: dt.date | None, output: t
     return found
 
 
-def _notes(found: Sequence[DayReport], *, asked: bool) -> dict[str, list[dt.date]]:
-    """Returns the days of each note; of which nothing is stored is one where a range was asked for."""
+def _notes(found: Sequence[DayReport]) -> dict[str, list[dt.date]]:
+    """Returns the days of each note."""
     notes: dict[str, list[dt.date]] = defaultdict(list)
     for day in found:
         for text in day.notes:
             notes[text].append(day.date)
-        if asked and not day.is_stored:
+        if not day.is_stored:
             notes["nothing is stored"].append(day.date)
     return notes
 
@@ -103,18 +102,23 @@ def _say_what_to_type(found: Sequence[DayReport], failed: set[dt.date], output: 
     gaps = list(_in_a_row(missing))
     for first, last in gaps[:_ADVISED]:
         how = f"make run DATE={first}" if first == last else f"make range FROM={first} TO={last}"
-        _say(output, f"To fetch what is missing: {how}", "red")
+        _say(output, f"To complete what is missing: {how}", "red")
     if len(gaps) > _ADVISED:
         _say(output, f"... and {count(len(gaps) - _ADVISED, 'more gap')}: make status", "red")
 
 
-def _mend(conf: Settings, damaged: Sequence[DayReport], output: terminal.Output) -> set[dt.date]:
+def _mend(conf: Settings, found: Sequence[DayReport], output: terminal.Output) -> set[dt.date]:
     """Mends what is damaged, and lets the chain go on where it must; returns the days of which something failed."""
+    damaged = {day.date for day in found if day.damage}
     with terminal.bar("repair") as report:
-        mended = repairs.repair(conf, damaged, report)
-    failed = {day.date for day in mended if day.error or (day.must_run and runs.run(LAST, day.date, day.date))}
+        mended = repairs.repair(conf, found, report)
+    failed = {day.date for day in mended if day.error}
+    begun = runs.unfinished(day.date for day in found if not day.damage and not day.error)
+    for date in sorted({*begun, *(day.date for day in mended if day.must_run)}):
+        if runs.run(LAST, date, date):
+            failed.add(date)
     refresh.now()
-    left = {day.date for day in damaged} - {day.date for day in mended}
+    left = damaged - {day.date for day in mended}
     if left:
         _say(output, f"{count(len(left), 'day')} not begun, for what the one before failed with.", "red")
     return failed | left

@@ -60,19 +60,21 @@ def repair(settings: Settings, found: Sequence[DayReport], report: Report) -> li
 
     Returns:
         A result for each damaged day. A day that fails does not stop the others, unless they would fail for the same:
-        after wrong credentials or a wrong setting there are no more results.
+        after wrong credentials or a wrong setting there are none of those that must ask Amplitude too.
     """
     dates = [day.date for day in found if day.damage]
     results: list[Repaired] = []
+    may_ask = True
     for index, date in enumerate(dates):
 
         def told(share: float, text: str, date: dt.date = date, index: int = index) -> None:
             report((index + share) / len(dates), f"{date}: {text}")
 
         with logs.about(date, "repair"):
-            results.append(_Repair(settings, date, told).run())
-        if isinstance(results[-1].error, ConfigError | CredentialsError):
-            break
+            result = _Repair(settings, date, told, may_ask=may_ask).run()
+        if result:
+            results.append(result)
+            may_ask = may_ask and not isinstance(result.error, ConfigError | CredentialsError)
     return results
 
 
@@ -86,17 +88,21 @@ _READ: dict[str, Callable[[Layout, dt.date], object]] = {
 class _Repair:
     """One day's repair."""
 
-    def __init__(self, settings: Settings, date: dt.date, report: Report) -> None:
+    def __init__(self, settings: Settings, date: dt.date, report: Report, *, may_ask: bool) -> None:
         self._settings = settings
         self._layout = Layout(settings.data_dir)
         self._date = date
         self._report = report
+        self._may_ask = may_ask
 
-    def run(self) -> Repaired:
+    def run(self) -> Repaired | None:
+        """Mends the day, as far as that goes without the chain; None where it must ask Amplitude, and may not."""
         try:
             with storage_errors(self._layout.root), locks.hold(self._layout.lock(self._date)):
                 found = read_day(self._layout, self._date, self._settings, Readers(self._settings))
                 must_fetch = bool(found.damage) and self._rebuild(found)
+            if must_fetch and not self._may_ask:
+                return None
             if must_fetch:
                 again = refetch(self._settings, self._date, self._report)  # it takes the lock, and says what it found
                 if again.error and not (again.difference and self._withdraw_events()):
@@ -115,8 +121,9 @@ class _Repair:
         has_events = not is_damaged(EVENTS) and days.events_record(layout, date) is not None
         has_rows = not is_damaged(PARQUET) and days.load_record(layout, date) is not None
         if not (has_zip or has_events or has_rows):
-            self._fetch_lost(found)
-            return False
+            if self._may_ask:
+                self._fetch_lost(found)
+            return not self._may_ask
         must_load = not has_rows or is_damaged(REJECTED)
         if has_zip and (is_damaged(EVENTS) or (must_load and not has_events)):
             extract_day(date, self._settings, self._report)

@@ -33,10 +33,9 @@ def verify(settings: Settings, first: dt.date | None, last: dt.date | None, repo
         report: Told how far it is.
 
     Returns:
-        A report a day. Without `first` and `last` they are of the days of which anything is stored, else of each day:
-        of one of which nothing is stored, `is_stored` is False. A day that cannot be read to the end (a newer version
-        of the pipeline wrote a record, a ZIP is larger than the settings allow, a permission is missing) says so by
-        its `error`, and does not stop the others.
+        A report a day: of one of which nothing is stored, `is_stored` is False. A day that cannot be read to the end
+        (a newer version of the pipeline wrote a record, a ZIP is larger than the settings allow, a permission is
+        missing) says so by its `error`, and does not stop the others.
 
     Raises:
         StorageError: The data folder itself cannot be read.
@@ -68,9 +67,9 @@ def is_wrong(day: DayReport, *, asked: bool) -> bool:
 
     Args:
         day: What was found of it.
-        asked: Whether a range was asked for: it is whole only where each of its days is there and complete.
+        asked: Whether a range was asked for: it is whole only where each of its days is there.
     """
-    return bool(day.damage) or day.error is not None or (asked and not day.is_complete)
+    return bool(day.damage) or day.error is not None or ((asked or day.is_stored) and not day.is_complete)
 
 
 def warehouse_note(settings: Settings) -> str:
@@ -87,7 +86,7 @@ def warehouse_note(settings: Settings) -> str:
 def _dates(layout: Layout, first: dt.date | None, last: dt.date | None, settings: Settings) -> list[dt.date]:
     stored = layout.dates()
     if first is None and last is None:
-        return stored
+        return days.between(stored[0], stored[-1]) if stored else []
     first = first or (stored[0] if stored else last)
     last = last or last_settled(settings)
     return days.between(first, last) if first else []

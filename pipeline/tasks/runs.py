@@ -1,6 +1,7 @@
 """The commands that run the chain: days through Luigi's own command line, so that `[retcode]` and luigi.cfg hold."""
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 
 from loguru import logger
@@ -67,6 +68,19 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     refreshed = refresh.now()
     _summarize(asked, missing, unchanged=not todo)
     return status or (NOTHING_RUN if missing else 0 if refreshed else TASK_FAILED)
+
+
+def unfinished(dates: Iterable[dt.date]) -> list[dt.date]:
+    """Returns the days that were begun and that the chain finishes without asking Amplitude for anything.
+
+    A repair or a recheck that was ended once it had published a new ZIP leaves such days, and so does a run.
+
+    Args:
+        dates: The days to look at.
+    """
+    layout = Layout(settings.load().data_dir)
+    begun = sorted(set(layout.dates()).intersection(dates))
+    return [day for day in begun if not days.is_loaded(layout, day) and not _must_be_fetched(day)]
 
 
 def _must_be_fetched(day: dt.date) -> bool:

@@ -9,6 +9,7 @@ from processes import make
 from pipeline.export.settled import last_settled
 from pipeline.settings import Settings
 from pipeline.store import days
+from pipeline.store.publish import remove
 from pipeline.tasks import refresh
 
 NEW = last_settled(Settings())
@@ -39,7 +40,35 @@ def parquet(project, day=OLD):
 def test_verify_of_what_is_stored_is_0_and_says_what_was_read(project, kept):
     done = make(project, "verify")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("2 days: 2 whole, 0 damaged. ")
+    gap, read = done.stdout.splitlines()
+    assert gap == f"{OLD + dt.timedelta(days=1)}: nothing is stored"
+    assert read.startswith("3 days: 2 whole, 0 damaged, 1 missing or not complete. ")
+    assert not kept.requests
+
+
+@pytest.mark.parametrize("gone", ["parquet marker", "all but the ZIP"])
+def test_verify_is_wrong_where_a_stored_day_is_not_complete_and_REPAIR_completes_it_without_a_request(
+    project, kept, gone
+):
+    remove(project.layout.parquet_marker(OLD) if gone == "parquet marker" else project.layout.parquet_dir(OLD))
+    if gone == "all but the ZIP":
+        remove(project.layout.events_dir(OLD))
+    done = make(project, "verify")
+    assert done.returncode == 2
+    assert f"{OLD}: it is not complete: make run DATE={OLD}" in done.stdout
+    done = make(project, "verify", "REPAIR=1")
+    assert done.returncode == 0, done.stdout
+    assert days.is_loaded(project.layout, OLD)
+    assert not kept.requests
+
+
+def test_REPAIR_asks_for_no_day_that_was_never_fetched(project, kept):
+    project.layout.raw_zip(OLD).unlink()
+    remove(project.layout.events_dir(OLD))
+    days.ask_redo(project.layout, OLD)
+    done = make(project, "verify", "REPAIR=1")
+    assert done.returncode == 2
+    assert f"{OLD}: it is asked to be done again (make force): make run DATE={OLD}" in done.stdout
     assert not kept.requests
 
 
@@ -50,7 +79,7 @@ def test_verify_of_a_range_is_wrong_where_a_day_of_it_is_missing(project, kept):
     lines = done.stdout.splitlines()
     assert lines[0] == f"{gap}: nothing is stored"
     assert lines[1].startswith("3 days: 2 whole, 0 damaged, 1 missing or not complete. ")
-    assert lines[2] == f"To fetch what is missing: make run DATE={gap}"
+    assert lines[2] == f"To complete what is missing: make run DATE={gap}"
 
 
 def test_verify_counts_the_gaps_that_it_does_not_name(project, kept):
@@ -60,8 +89,8 @@ def test_verify_counts_the_gaps_that_it_does_not_name(project, kept):
     lines = make(project, "verify", f"FROM={OLD - dt.timedelta(days=9)}", f"TO={NEW}").stdout.splitlines()
     first, last = OLD - dt.timedelta(days=9), OLD - dt.timedelta(days=2)
     assert f"To mend it: make verify FROM={first} TO={last} REPAIR=1" in lines
-    assert [line for line in lines if line.startswith("To fetch")] == [
-        f"To fetch what is missing: make run DATE={OLD - dt.timedelta(days=back)}" for back in (7, 5, 3)
+    assert [line for line in lines if line.startswith("To complete")] == [
+        f"To complete what is missing: make run DATE={OLD - dt.timedelta(days=back)}" for back in (7, 5, 3)
     ]
     assert lines[-1] == "... and 2 more gaps: make status"
 
@@ -85,8 +114,8 @@ def test_F15_O9_verify_names_day_and_file_and_REPAIR_mends_it_without_a_request(
     assert parquet(project).read_bytes() != whole
     done = make(project, "verify", "REPAIR=1")
     assert done.returncode == 0, done.stdout
-    assert "2 days: 1 whole, 1 damaged. " in done.stdout
-    assert "2 days: 2 whole, 0 damaged. " in done.stdout
+    assert "3 days: 1 whole, 1 damaged, 1 missing or not complete. " in done.stdout
+    assert "3 days: 2 whole, 0 damaged, 1 missing or not complete. " in done.stdout
     assert not kept.requests
     assert make(project, "verify").returncode == 0
 
@@ -115,7 +144,7 @@ def test_a_damage_that_cannot_be_mended_stays_wrong_and_says_why(project, kept):
     assert "To mend it" not in done.stdout
     kept.faults.clear()
     assert make(project, "verify", "REPAIR=1").returncode == 0
-    assert make(project, "verify").stdout.startswith("2 days: 2 whole, 0 damaged. ")
+    assert "3 days: 2 whole, 0 damaged, " in make(project, "verify").stdout
 
 
 def test_where_no_stage_is_whole_the_day_is_fetched_again(project, kept):

@@ -242,3 +242,21 @@ def test_wrong_credentials_end_it_and_a_day_of_its_own_trouble_does_not(project,
     (only,) = mend(project)
     assert isinstance(only.error, CredentialsError)
     assert days.load_record(project.layout, DAY).app == APP
+
+
+def test_where_amplitude_refuses_the_key_what_needs_no_request_is_mended_all_the_same(project, amplitude):
+    amplitude.has(*range(10), day=NEXT)
+    amplitude.has(*range(10), day=NEXT + dt.timedelta(days=1))
+    last = NEXT + dt.timedelta(days=1)
+    for day in (NEXT, last):
+        assert project.run_day(day).scheduling_succeeded
+    for day in (DAY, NEXT):
+        flip(file(project.layout, "zip", day))
+    flip(file(project.layout, "parquet", last))
+    amplitude.sandbox.requests.clear()
+    project.set(AMP_SECRET_KEY="another")
+    first, mended = mend(project)
+    assert (first.date, type(first.error)) == (DAY, CredentialsError)
+    assert (mended.date, mended.error) == (last, None)
+    assert len(amplitude.sandbox.requests) == 1
+    assert {path for _, path in damaged(project)} == {f"raw/{DAY}.zip", f"raw/{NEXT}.zip"}
