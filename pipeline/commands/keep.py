@@ -48,8 +48,11 @@ def recheck(first: dt.date | None, last: dt.date | None, most: int, *, replace: 
         return _say_nothing_compared(is_range=is_range)
     with terminal.bar("recheck") as report:
         results = again.recheck(conf, dates, report, replace=replace)
-    status = max((runs.run(LAST, result.date, result.date) for result in results if result.replaced), default=0)
+    replaced = [result.date for result in results if result.replaced]
+    status = max((runs.run(LAST, date, date) for date in replaced), default=0)
     refreshed = refresh.now()
+    # What Amplitude has deleted for somebody's privacy is not to stay until the next run of an old day.
+    runs.clear_leftovers(replaced)
     _say_rechecked(results, len(dates))
     failed = max((runs.status_of(result.error) for result in results if result.error), default=0)
     differ = any(result.difference and not result.difference.is_none and not result.replaced for result in results)

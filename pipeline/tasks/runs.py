@@ -1,7 +1,7 @@
 """The commands that run the chain: days through Luigi's own command line, so that `[retcode]` and luigi.cfg hold."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from loguru import logger
@@ -51,7 +51,7 @@ def run(last_task: type[DailyTask], first: dt.date, last: dt.date) -> int:
     asked = days.between(first, last)
     todo = [day for day in asked if not last_task(date=day).complete()]
     done, layout = set(asked) - set(todo), Layout(settings.load().data_dir)
-    _clear_leftovers(done)
+    clear_leftovers(done)
     if any(_must_be_fetched(day) for day in todo):
         settings.load_credentials()  # before any task, so that it is said once
     if len(asked) > 1:
@@ -88,10 +88,13 @@ def _must_be_fetched(day: dt.date) -> bool:
     return not days.is_exported(layout, day) and not days.is_extracted(layout, day)
 
 
-def _clear_leftovers(done: set[dt.date]) -> None:
+def clear_leftovers(done: Collection[dt.date]) -> None:
     """Removes what a run left that was killed after its last step, what an import made needless, and what was replaced.
 
     What was replaced goes only where the warehouse does not name it any more.
+
+    Args:
+        done: Days that are complete.
     """
     layout = Layout(settings.load().data_dir)
     replaced = {day: partition.superseded(layout, day) for day in done}

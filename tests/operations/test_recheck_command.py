@@ -8,6 +8,8 @@ from archives import DAY
 from processes import PIPELINE, make, terminal
 from stored import file, flip
 
+from pipeline.store.partition import superseded
+
 NEXT = DAY + dt.timedelta(days=1)
 
 
@@ -44,6 +46,7 @@ def test_T8_a_day_that_has_grown_is_told_with_what_to_type_and_replaced_when_ask
     assert "since then" not in project.pipeline("status").stdout
     assert f"{DAY} is complete: 12 events" in "\n".join(said)
     assert stored(project) == uuids(*range(12))
+    assert not superseded(project.layout, DAY)
     assert [(each.grown, each.replaced) for each in noted(project)] == [(2, False), (2, True)]
     days = project.pipeline(
         "sql", "--csv", "--query", "select date, events, rechecks, grown, shrunk from days order by 1"
