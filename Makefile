@@ -15,15 +15,15 @@ comma := ,
 # recheck's own default is not daily's.
 RECHECKED := $(if $(filter file,$(origin DAYS)),3,$(value DAYS))
 # Anything that a command does not take is a slip, which make itself would pass over: verify DATE= would read all days.
-TAKES := run:DATE range:FROM range:TO daily:DAYS force:DATE import:DATE import:FROM import:REPLACE plan:FROM plan:TO \
+TAKES := run:DATE range:FROM range:TO daily:DAYS force:DATE force:UNDO import:DATE import:FROM import:REPLACE plan:FROM plan:TO \
   verify:FROM verify:TO verify:REPAIR recheck:FROM recheck:TO recheck:DAYS recheck:REPLACE prune:KEEP_DAYS prune:WHAT prune:YES \
   sql:Q sql:CSV scheduler:PORT
-NAMES := DATE FROM TO DAYS KEEP_DAYS WHAT YES REPAIR REPLACE Q CSV PORT date from to days keep_days what yes repair replace q csv port
+NAMES := DATE FROM TO DAYS KEEP_DAYS WHAT YES REPAIR REPLACE UNDO Q CSV PORT date from to days keep_days what yes repair replace undo q csv port
 GIVEN := $(foreach name,$(NAMES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach goal,$(MAKECMDGOALS),$(foreach name,$(GIVEN),$(if $(filter $(goal):$(name),$(TAKES)),,\
   $(error make $(goal) takes no $(name)=. It takes $(or $(patsubst $(goal):%,%=,$(filter $(goal):%,$(TAKES))),nothing)))))
 # REPAIR=yes would do nothing, and look as if it had.
-$(foreach switch,REPAIR REPLACE YES CSV,$(if $(filter-out 1,$($(switch))),$(error $(switch)=$($(switch)) is unknown. Write $(switch)=1, or leave it out)))
+$(foreach switch,REPAIR REPLACE UNDO YES CSV,$(if $(filter-out 1,$($(switch))),$(error $(switch)=$($(switch)) is unknown. Write $(switch)=1, or leave it out)))
 # Arguments travel by the environment, so that no shell reads them twice; and as they were typed: `$` is none of make's.
 # Only those there are: one that is exported empty would be taken for a slip by the make under this one.
 TYPED := $(foreach name,DATE FROM TO Q KEEP_DAYS WHAT,$(if $(filter-out undefined,$(origin $(name))),$(name)))
@@ -58,8 +58,8 @@ range: .venv/.setup ## Every missing day, both ends included, oldest first: FROM
 daily: .venv/.setup ## For cron: every missing settled day of the last DAYS=7; silent on success without a terminal
 	@$(PIPELINE) daily --days "$$DAYS"
 
-force: .venv/.setup ## Do a day again and replace it whole: DATE=YYYY-MM-DD
-	@$(PIPELINE) force --date "$$DATE"
+force: .venv/.setup ## Do a day again and replace it whole: DATE=YYYY-MM-DD [UNDO=1: take that back]
+	@$(PIPELINE) force --date "$$DATE" $(if $(filter 1,$(UNDO)),--undo)
 
 import: .venv/.setup ## A day from a ZIP or an S3 folder: DATE=YYYY-MM-DD FROM=path [REPLACE=1]
 	@$(PIPELINE) import --date "$$DATE" --from "$$FROM" $(if $(filter 1,$(REPLACE)),--replace)
@@ -88,8 +88,9 @@ sql: .venv/.setup ## Ask the warehouse: Q="select ..." prints a table [CSV=1: al
 scheduler: .venv/.setup ## Luigi's web view on http://127.0.0.1:8082 (PORT=); SCHEDULER=central makes runs use it
 	@$(BIN)/python -c 'import socket, sys; socket.create_server(("127.0.0.1", int(sys.argv[1])))' "$$PORT" 2>/dev/null || \
 	  { echo "PORT=$$PORT is taken, or no port. If the web view runs already: http://127.0.0.1:$$PORT; else another: make scheduler PORT=8083" >&2; exit 2; }
-	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central"
-	@umask 077 && mkdir -p data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$$PORT"
+	@echo "Luigi's web view: http://127.0.0.1:$$PORT, until Ctrl-C. Runs report to it with SCHEDULER=central$(if \
+	  $(filter-out 8082,$(PORT)),$(comma) once default_scheduler_url in luigi.central.cfg has that port)"
+	@umask 077 && mkdir -p data/.luigid && chmod 700 data/.luigid && exec $(BIN)/luigid --address 127.0.0.1 --port "$$PORT"
 
 demo: .venv/.setup ## The whole chain on the sandbox, without an account, in folders of its own
 	@$(BIN)/python -m pipeline.sandbox.demo

@@ -16,7 +16,7 @@ from pipeline.store import days, locks
 from pipeline.store.paths import Layout
 from pipeline.store.records import EXPORTED
 from pipeline.store.remains import remains
-from pipeline.tasks import LAST, runs
+from pipeline.tasks import LAST, leftovers, runs
 from pipeline.text import count
 
 
@@ -72,8 +72,11 @@ def _name_older(first: dt.date) -> None:
 
 @click.command()
 @arguments.date("force")
-def force(date: dt.date) -> int:
+@click.option("--undo", is_flag=True, help="Take it back, as long as no new ZIP has taken the old one's place.")
+def force(date: dt.date, *, undo: bool) -> int:
     """Does a day again and replaces it whole; the old stays readable until the new is whole."""
+    if undo:
+        return _undo(date)
     settings.load_credentials()
     layout = Layout(settings.load().data_dir)
     arguments.settled(date)
@@ -84,6 +87,27 @@ def force(date: dt.date) -> int:
             with locks.hold(layout.lock(date)):
                 days.ask_redo(layout, date)
     return runs.run(LAST, date, date)
+
+
+def _undo(date: dt.date) -> int:
+    """Takes back that a day is to be done again: what stands is complete again, as it was."""
+    layout = Layout(settings.load().data_dir)
+    with logs.about(date, "force"), locks.hold(layout.lock(date)):
+        asked = days.redo_asked(layout, date)
+        stages = days.stages(layout, date)
+        if asked and stages.is_exported:
+            raise ConfigError(
+                f"the new ZIP of {date} has taken the old one's place", f"To finish it: make run DATE={date}"
+            )
+        days.clear_redo(layout, date, asked)
+        load = days.load_record(layout, date) if days.is_loaded(layout, date) else None
+        logger.info("taken back" if asked else "it was not asked to be done again")
+    leftovers.clear(date)
+    stands = (
+        f"stands as it was: {count(load.counts.rows, 'event')}." if load else f"is not complete: make run DATE={date}"
+    )
+    logger.info("{} {}", date, stands)
+    return 0
 
 
 @click.command("import")

@@ -48,7 +48,7 @@ def hold(path: Path) -> Iterator[None]:
 def holder(path: Path) -> str | None:
     """Tells who holds a lock, or None where it is free."""
     try:
-        file = os.open(path, os.O_RDWR)
+        file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

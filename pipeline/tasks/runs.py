@@ -150,11 +150,20 @@ def _summarize(asked: list[dt.date], missing: list[dt.date], *, unchanged: bool)
     )  # fmt: skip
 
 
+def _lacking(day: dt.date) -> str:
+    layout = Layout(settings.load().data_dir)
+    load = days.load_record(layout, day)
+    if load is None or not days.redo_asked(layout, day):
+        return f"{day} is not complete"
+    return (
+        f"{day} is not done again. Its {count(load.counts.rows, 'event')} stand as they were. To try again:"
+        f" make run DATE={day}. To leave it so: make force DATE={day} UNDO=1"
+    )
+
+
 def _say_missing(asked: list[dt.date], missing: list[dt.date], logs_dir: Path) -> None:
     if len(asked) == 1:
-        logger.error(
-            "{} is not complete. What happened, with tracebacks: {}", asked[0], logs.day_log(logs_dir, asked[0])
-        )
+        logger.error("{}. What happened, with tracebacks: {}", _lacking(asked[0]), logs.day_log(logs_dir, asked[0]))
         return
     where = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
     logger.error(

@@ -248,4 +248,5 @@ def _append(lines: Path, out: IO[bytes]) -> None:
 
 def _tell_replacement(old: LoadRecord | None, new: LoadRecord) -> None:
     if old is not None:
-        logger.info(text.replaced("rows", old.counts.rows, new.counts.rows))
+        level = "WARNING" if new.counts.rows < old.counts.rows else "INFO"
+        logger.log(level, text.replaced("rows", old.counts.rows, new.counts.rows))

@@ -183,6 +183,19 @@ def test_F5_where_no_file_may_grow_past_a_limit_the_old_stands_and_without_it_th
     assert not damage
 
 
+def test_F9_a_force_on_a_closed_disk_is_refused_in_our_words(tmp_path, old, tally):
+    commands = Commands(tmp_path, old)
+    with disks.small(commands.data, **AMPLE) as disk:
+        assert commands.run(DATE).returncode == 0
+        disk.remount(ro="")
+        done = commands.force(DATE)
+        assert done.returncode == FAILED
+        assert disks.REFUSED.search(done.stderr), done.stderr
+        damage = look(commands.data, DATE, served(old, DATE))
+    tally.injected(1, damage)
+    assert not damage
+
+
 @pytest.mark.parametrize("again", AGAIN, ids=lambda again: "again" if again else "first")
 def test_F9_a_disk_that_is_closed_is_found_before_anything_is_asked(tmp_path, old, new, tally, again):
     day = Day(tmp_path)

@@ -181,3 +181,44 @@ def test_F19_luigi_clears_what_is_left_of_a_day_that_it_finds_complete(project):
         path.mkdir(parents=True)
     assert project.command(*again(2), PYTHONPATH=str(ROOT)).returncode == 0
     assert not project.leftovers()
+
+
+def test_a_force_that_fails_says_that_the_old_day_stands_and_how_to_leave_it_so(project):
+    sandbox = project.sandbox(events_per_hour=3)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    rows, tree = days.load_record(project.layout, DAY).counts.rows, project.tree()
+    sandbox.faults.append("status:400,message=invalid window,hour=23")
+    failed = project.pipeline("force", "--date", str(DAY))
+    assert failed.returncode == 30
+    assert f"{DAY} is not done again. Its {rows} events stand as they were." in failed.stderr
+    assert f"To leave it so: make force DATE={DAY} UNDO=1" in failed.stderr
+    requests = len(sandbox.requests)
+    undone = project.pipeline("force", "--date", str(DAY), "--undo")
+    assert undone.returncode == 0
+    assert undone.stderr.splitlines()[-1] == f"{DAY} stands as it was: {rows} events."
+    assert days.is_loaded(project.layout, DAY)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert (len(sandbox.requests), project.tree(), project.leftovers()) == (requests, tree, [])
+    again = project.pipeline("force", "--date", str(DAY), "--undo")
+    assert (again.returncode, "it was not asked to be done again" in again.stderr) == (0, True)
+
+
+def test_what_has_begun_to_be_published_is_not_taken_back(project):
+    project.sandbox(events_per_hour=3)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert project.pipeline("force", "--date", str(DAY), PIPELINE_MAX_DAY_BYTES="1000").returncode == 30
+    refused = project.pipeline("force", "--date", str(DAY), "--undo")
+    assert refused.returncode == 40
+    assert f"has taken the old one's place. To finish it: make run DATE={DAY}" in refused.stderr
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    assert days.is_loaded(project.layout, DAY)
+
+
+def test_a_force_that_takes_fewer_events_warns_of_it(project):
+    project.sandbox(events_per_hour=3)
+    assert project.pipeline("run", "--date", str(DAY)).returncode == 0
+    rows = days.load_record(project.layout, DAY).counts.rows
+    project.sandbox(events_per_hour=1)
+    done = project.pipeline("force", "--date", str(DAY))
+    assert done.returncode == 0
+    assert f"rows take the place of {rows}" in next(line for line in done.stderr.splitlines() if "WARNING" in line)
