@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from projects import REAL_EXPORTS, Project, leaks
-from tally import summary
+from tally import SEEDED, Tally, summary
+from truth import FULL
 
 from pipeline import settings
 from pipeline.export import download
@@ -16,8 +17,9 @@ from pipeline.export.admission import Admission
 from pipeline.tasks import refresh
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Gives the tests' commands the signals of a shell's: one that started the tests in its background, or nohup, had them ignored."""
+    config.addinivalue_line("markers", "seeded(name): looks for the seeded defect of this name")
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
@@ -42,6 +44,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     with ExitStack() as stack:
         yield Project(tmp_path, monkeypatch, stack)
     settings.load.cache_clear()
+
+
+@pytest.fixture
+def tally(record_property) -> Tally:
+    return Tally(record_property)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Counts a seeded defect as not found until its test says otherwise: one that is skipped, or fails, does not."""
+    for mark in item.iter_markers("seeded"):
+        item.user_properties.append((SEEDED, [mark.args[0], False]))
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +93,6 @@ def _left_by(item: pytest.Item) -> Iterator[tuple[str, str]]:
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Prints the fault suite's count; from here, for of a folder's conftest only the workers know."""
-    line = summary(report for reports in terminalreporter.stats.values() for report in reports)
+    line = summary((report for reports in terminalreporter.stats.values() for report in reports), cut=not FULL)
     if line:
         terminalreporter.write_line(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 import flips
 import pytest
 from projects import ROOT
+from tally import each_seeded
 from truth import FULL, Damage
 
 PARTS = 4  # of the long rows, for as many processes
@@ -69,7 +70,7 @@ def test_P2_no_truncation_of_a_published_json_file_is_loaded(ground, tally):
     assert judged(flips.LoadDoor(ground).try_all(flips.truncated, STEP), tally).accepted == 0
 
 
-@pytest.mark.parametrize("defect", ["entry-count", "crc"])
+@pytest.mark.parametrize("defect", each_seeded("entry-count", "crc"))
 def test_the_flips_find_a_program_that_does_not_check(tally, defect):
     folder = Path(flips.__file__).parent
     paths = os.pathsep.join(map(str, (ROOT, folder, folder.parent)))

@@ -84,6 +84,7 @@ def test_K14_K15_six_processes_on_one_day(tmp_path, sandbox, tally, number):
     assert len(sandbox.requests) == 4
 
 
+@pytest.mark.seeded("lock")
 def test_K15_the_suite_finds_a_lock_that_is_missing(tmp_path, sandbox, tally):
     sandbox.faults.append("latency:0.2")
     met = meet(Commands(tmp_path, sandbox), sandbox, [DAY], *[pipeline(*RUN[3:], defect="lock")] * AT_ONCE)

@@ -9,6 +9,7 @@ import order
 import pytest
 from commands import Commands
 from projects import KEY, SECRET
+from tally import each_seeded
 from truth import complete, served
 
 from pipeline.sandbox import Sandbox
@@ -64,7 +65,7 @@ def without(calls: list[order.Call], left_out: order.Call) -> list[order.Call]:
     return [call for call in calls if call is not left_out]
 
 
-@pytest.mark.parametrize("defect", ["fsync-data", "fsync-directory"])
+@pytest.mark.parametrize("defect", each_seeded("fsync-data", "fsync-directory"))
 def test_the_order_check_finds_a_program_that_does_not_sync(commands, tally, defect):
     found = order.problems(traced(commands, "run", defect=defect), commands.data)
     tally.seeded(defect, bool(found))

@@ -72,6 +72,7 @@ def test_F12_F13_what_is_published_outlives_a_power_cut_at_any_call_and_a_run_ma
     assert found == {}
 
 
+@pytest.mark.seeded("fsync-data")
 def test_the_power_cut_finds_a_program_that_does_not_sync_its_data(library, tmp_path, old, new, tally):
     damage = Run(library, tmp_path, old, new, again=False, defect="fsync-data").at(0)
     found = any(each.startswith("raw: BadZipFile") for each in damage.half_written)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from scenarios import first_run, imported_run
 from shim import Fault
+from tally import each_seeded
 
 DEFECTS = {
     "staging": (first_run, Fault("torn"), "raw/2026-01-15.zip"),
@@ -17,7 +18,7 @@ DEFECTS = {
 """In which scenario, by which fault, and on which path's last call but those that only read it back."""
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("name", each_seeded(*DEFECTS))
 def test_the_sweep_finds_the_defect(project, library, tmp_path, tally, name):
     scenario, mode, path = DEFECTS[name]
     defect = name.partition(" ")[0]
