@@ -99,7 +99,7 @@ test: .venv/.setup-dev ## The tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 faults: .venv/.setup-dev ## The fault suite, every point: what was lost, doubled or seen half-written while things broke
-	@FAULTS=all $(BIN)/python -m pytest tests/faults --dist=load -rs $(ARGS)
+	@FAULTS=all $(BIN)/python -m pytest tests/faults tests/operations/test_verify.py --dist=load $(ARGS)
 
 lint: .venv/.setup-dev ## ruff and mypy
 	@$(BIN)/ruff check .
