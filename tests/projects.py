@@ -1,7 +1,10 @@
 """What the tests share by name: a project of a test's own, and the canary that stands for its secrets."""
 
 import base64
+import html
+import json
 import os
+import shlex
 import subprocess
 import sys
 import urllib.parse
@@ -23,10 +26,20 @@ KEY = "canary-key-5d1f"
 SECRET = "canary S3cr3t/+$#\"=%20'ü"
 """Characters that one reader or another of .env, of URLs or of headers is known to change."""
 
+_QUOTED = (
+    str,
+    lambda value: urllib.parse.quote(value, safe=""),
+    lambda value: urllib.parse.quote_plus(value, safe=""),
+    lambda value: json.dumps(value)[1:-1],
+    lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+    lambda value: repr(value)[1:-1],
+    html.escape,
+    lambda value: shlex.quote(value).removeprefix("'").removesuffix("'"),
+)
+"""How a text holds a value; what stands around it is left out."""
+
 FORMS = {
-    *(quote(value, safe="") for value in (KEY, SECRET) for quote in (urllib.parse.quote, urllib.parse.quote_plus)),
-    KEY,
-    SECRET,
+    *(quoted(value) for value in (KEY, SECRET) for quoted in _QUOTED),
     base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(),
     base64.b64encode(SECRET.encode()).decode().rstrip("="),
 }

@@ -3,9 +3,12 @@
 Over the whole suite, conftest.py looks through what each test printed and wrote; here are the places it cannot see.
 """
 
+import html
 import http.client
 import json
 import logging
+import shlex
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,19 @@ def test_C10_the_records_do_not_hold_it(project):
     project.sandbox()
     fetch_day(parse_day(DAY), project.settings, lambda *_: None)
     assert not any(leaks(data.decode("utf-8", "replace")) for data in project.tree().values())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        repr([SECRET]),
+        json.dumps({"secret": SECRET}),
+        json.dumps({"secret": SECRET}, ensure_ascii=False),
+        html.escape(f"<{SECRET}>"),
+        shlex.join(["curl", "-u", f":{SECRET}"]),
+        urllib.parse.urlencode({"secret": SECRET}),
+    ],
+    ids=["repr", "JSON", "JSON of UTF-8", "HTML", "a shell", "a query"],
+)
+def test_the_canary_is_seen_in_each_form_that_a_text_may_have_it_in(said):
+    assert leaks(said)
