@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from projects import REAL_EXPORTS, Project, leaks
+from projects import REAL_EXPORTS, Project, leaks, left_in
 from tally import SEEDED, Tally, summary
 from truth import FULL
 
@@ -70,25 +70,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """C10: no form of the secret in what a test printed, logged or wrote, over the whole suite."""
     report = yield
     if call.when == "teardown" and report.passed:
-        found = [place for place, text in _left_by(item) if leaks(text)]
+        found = list(_left_by(item))
         if found:
             report.outcome = "failed"
             report.longrepr = f"the canary secret stands in: {', '.join(found)}"
     return report
 
 
-_READ_WHOLE = 100_000_000  # bytes: beyond it stand sparse gigabytes alone
-
-
-def _left_by(item: pytest.Item) -> Iterator[tuple[str, str]]:
-    for when, key, content in item._report_sections:
-        yield f"{key} of {when}", content
+def _left_by(item: pytest.Item) -> Iterator[str]:
+    yield from (f"{key} of {when}" for when, key, content in item._report_sections if leaks(content))
     tmp_path = item.funcargs.get("tmp_path")
     if isinstance(tmp_path, Path) and tmp_path.is_dir():
-        for path in tmp_path.rglob("*"):
-            small = path.is_file() and path.stat().st_size < _READ_WHOLE
-            if small and path.name not in {".env", ".netrc"}:
-                yield str(path.relative_to(tmp_path)), path.read_bytes().decode("utf-8", "replace")
+        yield from left_in(tmp_path)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -1,6 +1,7 @@
 """What the tests share by name: a project of a test's own, and the canary that stands for its secrets."""
 
 import base64
+import contextlib
 import html
 import json
 import os
@@ -59,6 +60,24 @@ FAST = {
 def leaks(text: str) -> list[str]:
     """Returns the forms of the canary that a text holds."""
     return [form for form in FORMS if form in text]
+
+
+_READ_WHOLE = 100_000_000  # bytes: beyond it stand sparse gigabytes alone
+_ITS_PLACES = {".env", ".netrc"}
+
+
+def left_in(*folders: Path) -> list[str]:
+    """Returns what holds a form of the canary in its name or in its bytes, of all that lies below folders."""
+    every = ((path, str(path.relative_to(folder))) for folder in folders for path in folder.rglob("*"))
+    return [name for path, name in every if leaks(name) or _holds_it(path)]
+
+
+def _holds_it(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):  # a process that is about to end took it away
+        if path.name not in _ITS_PLACES and path.is_file() and path.stat().st_size < _READ_WHOLE:
+            data = path.read_bytes()
+            return any(form.encode() in data for form in FORMS)
+    return False
 
 
 class Project:

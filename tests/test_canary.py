@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from processes import LUIGI, PIPELINE, background, luigid, wait_for
-from projects import KEY, SECRET, leaks
+from projects import KEY, SECRET, leaks, left_in
 
 from pipeline.export.download import fetch_day
 from pipeline.tasks.daily import parse_day
@@ -85,3 +85,13 @@ def test_C10_the_records_do_not_hold_it(project):
 )
 def test_the_canary_is_seen_in_each_form_that_a_text_may_have_it_in(said):
     assert leaks(said)
+
+
+def test_the_canary_is_seen_in_what_a_file_holds_and_in_its_name(tmp_path):
+    assert not left_in(tmp_path / "none")
+    (tmp_path / ".env").write_text(f"AMP_SECRET_KEY={SECRET}", encoding="utf-8")
+    assert not left_in(tmp_path)
+    for path, held in ((tmp_path / "a.log", f"{SECRET} ".encode() + b"\xff"), (tmp_path / f"{KEY}.zip", b"")):
+        path.write_bytes(held)
+        assert left_in(tmp_path.parent, tmp_path) == [f"{tmp_path.name}/{path.name}", path.name]
+        path.unlink()

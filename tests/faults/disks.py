@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from projects import left_in
 
 REFUSED = re.compile(
     r"StorageError: (?P<path>/\S+): [A-Z].+?(?: \((?P<free>[\d.,]+ \w+) free\))?\. .*: what was there before is untouched\."
@@ -71,6 +72,7 @@ def small(path: Path, **options: object) -> Iterator[Disk]:
     mount("-t", "tmpfs", "-o", written(options), "tmpfs", str(path))
     try:
         yield Disk(path)
+        assert not left_in(path)  # after the test there is nothing to be looked through
     finally:
         unmount(path)
 

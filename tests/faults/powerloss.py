@@ -15,6 +15,7 @@ from subprocess import CompletedProcess
 import disks
 import pytest
 from commands import Commands
+from projects import left_in
 from shim import Call, Fault, Shim
 from truth import Damage, Truth, complete, look
 
@@ -175,6 +176,7 @@ class PowerLoss:
             assert self.machine.is_out()
         with self.machine.on():
             data, replaced = self.commands.data, len(self._truths) > 1
+            assert not left_in(data, self.commands.logs)
             if shim.faults:
                 damage = look(data, self._date, *self._truths)
             else:
@@ -183,6 +185,7 @@ class PowerLoss:
             done = again()
             if done.returncode:
                 return damage + Damage(half_written=[f"the rerun exited {done.returncode}: {done.stderr}"])
+            assert not left_in(data, self.commands.logs)
             # A redo that was asked for a moment ago may not have been heard of: then the old day is what there is to have.
             after = [
                 complete(data, self._date, truth, replaced=replaced) for truth in self._truths[-1 if asked else 0 :]

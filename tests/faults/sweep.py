@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from commands import Commands
+from projects import left_in
 from shim import KILLS, Call, Fault, Shim
 from truth import FULL, Damage, Truth, complete, look
 
@@ -142,6 +143,7 @@ class Sweep:
         for day in self.days:
             outcome.judge("seen after the fault", look(self.place.data, day.date, *day.before, day.after))
         outcome.problems += _trusted(outcome.calls)
+        self._look_for_leaks(outcome, "after the fault")
 
     def mend(self, outcome: Outcome) -> None:
         """Runs the command that has to make it good."""
@@ -156,6 +158,12 @@ class Sweep:
                 old = [complete(self.place.data, day.date, truth) for truth in day.before]
                 after = min((after, *old), key=lambda damage: damage.lost + damage.duplicated)
             outcome.judge("after the rerun", after)
+        self._look_for_leaks(outcome, "after the rerun")
+
+    def _look_for_leaks(self, outcome: Outcome, when: str) -> None:
+        """Looks for the canary in what the next point will not find any more."""
+        leaking = left_in(self.place.data, self.place.logs)
+        outcome.problems += [f"{when} the canary secret stands in {name}" for name in leaking]
 
     def _is_asked(self, day: Day) -> bool:
         return not day.before or (self.place.data / ".redo" / day.date).exists()

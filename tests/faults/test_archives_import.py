@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import archives
@@ -10,6 +11,7 @@ import pytest
 from archives import APP, DATE, Entry, by_hand, export, name, zipped
 from commands import Commands, pipeline
 from memory import measured
+from projects import left_in
 from truth import FULL, complete, of_zip
 
 HONEST = export({name(hour): zipped(archives.lines(f'{{"app":{APP},"uuid":"00000000-0000-0000-0000-0000000000{hour}",'
@@ -70,14 +72,15 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory) -> tuple[Commands, int]:
+def honest(tmp_path_factory) -> Iterator[tuple[Commands, int]]:
     """A project with a day that was imported, and the memory that this took."""
     ground = tmp_path_factory.mktemp("ground")
     commands = Commands(ground / "a" / "project")
     commands.path.mkdir(parents=True)
     done, memory = imported(commands, archives.write(ground / "export.zip", HONEST))
     assert done.returncode == 0, done.stderr
-    return commands, memory
+    yield commands, memory
+    assert not left_in(ground)
 
 
 @pytest.mark.parametrize("kind", HOSTILE if FULL else list(HOSTILE)[::2])

@@ -8,7 +8,7 @@ from pathlib import Path
 import disks
 import pytest
 from commands import Commands
-from projects import KEY, SECRET
+from projects import KEY, SECRET, left_in
 from truth import FULL, Damage, Truth, complete, look, served
 
 from pipeline.sandbox import Sandbox
@@ -50,6 +50,7 @@ class Day:
 
     def begin_anew(self) -> None:
         """Puts back what stood there before `ask`."""
+        assert not left_in(self.data)
         for path in self.data.iterdir() if self.data.exists() else ():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if self._before.exists():
@@ -75,6 +76,7 @@ class Day:
 
     def finished(self) -> Damage:
         """Runs it again, now that it can be; what stands there must be exact. A redo that was asked for stays asked for."""
+        assert not left_in(self.data)
         asked = (self.data / ".redo" / DATE).exists()
         done = (self.commands.force if self.old and not asked else self.commands.run)(DATE)
         assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from commands import Commands, luigi, pipeline
 from memory import group
-from projects import KEY, SECRET
+from projects import KEY, SECRET, left_in
 from truth import FULL, complete, look, served
 
 from pipeline.sandbox import Sandbox, generator
@@ -26,7 +26,9 @@ SLOW = {"AMP_FIRST_BYTE_TIMEOUT": 120, "AMP_READ_TIMEOUT": 60, "AMP_DEADLINE": 6
 def place(tmp_path):
     commands = Commands(tmp_path, **SLOW)
     yield commands
+    leaking = left_in(commands.path)
     shutil.rmtree(commands.data, ignore_errors=True)
+    assert not leaking
 
 
 @pytest.mark.skipif(not FULL, reason="a day of a million events takes a minute: FAULTS=all has it")

@@ -2,12 +2,14 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 
 import archives
 import duckdb
 import pytest
 from archives import APP, DATE, export, name, zipped
 from commands import Commands
+from projects import left_in
 
 HONEST = 40
 
@@ -57,7 +59,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory) -> Commands:
+def loaded(tmp_path_factory) -> Iterator[Commands]:
     """A project with a day of which one file in two holds hostile lines."""
     ground = tmp_path_factory.mktemp("payloads")
     commands = Commands(ground, PIPELINE_MAX_REJECTED=1)
@@ -67,7 +69,8 @@ def loaded(tmp_path_factory) -> Commands:
     source = archives.write(ground / "export.zip", export({of: zipped(text) for of, text in members.items()}))
     done = commands.pipeline("import", "--date", DATE, "--from", str(source), PIPELINE_MAX_RATIO=100_000)
     assert done.returncode == 0, done.stderr
-    return commands
+    yield commands
+    assert not left_in(ground)
 
 
 def test_each_line_is_a_row_a_duplicate_or_kept_apart(loaded, tally):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import Commands
+from projects import left_in
 from scenarios import DATE, exports, first_run, forced_run, repeated_run
 from shim import Fault, Shim
 from sweep import points, swept
@@ -51,6 +52,7 @@ def test_F10_staging_is_beside_its_target_so_each_folder_may_be_a_device_of_its_
             damage = complete(place.data, DATE, served(sandbox, DATE), replaced=True)
             tally.injected(1, damage)
             assert not damage
+        assert not left_in(Path(folder))
         for name in elsewhere:
             (place.data / name).unlink()
 

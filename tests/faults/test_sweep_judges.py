@@ -1,8 +1,13 @@
-"""What the sweep holds against a run by its calls alone."""
+"""What the sweep holds against a run by its calls alone, and by what it leaves of the canary."""
+
+import shutil
+from subprocess import CompletedProcess
 
 import pytest
-from shim import Call
-from sweep import _trusted
+from commands import Commands
+from projects import SECRET
+from shim import Call, Fault
+from sweep import Outcome, Sweep, _trusted
 
 PART, WAL = "/data/raw/.a.part", "/data/.warehouse.tmp/w.wal"
 
@@ -37,3 +42,26 @@ def test_F8_what_is_published_after_a_failed_sync_is_found(what):
 )  # fmt: skip
 def test_F8_what_was_made_anew_is_right(what):
     assert not _trusted(calls(*what))
+
+
+@pytest.mark.parametrize("folder", ["data", "logs"])
+def test_C10_a_secret_is_seen_that_stands_there_between_a_fault_and_the_rerun(tmp_path, folder):
+    place = Commands(tmp_path)
+    left = tmp_path / folder / "x.part"
+
+    def leak(**_options):
+        left.parent.mkdir()
+        left.write_text(SECRET, encoding="utf-8")
+        return CompletedProcess("", 0, "", "")
+
+    def tidy():
+        shutil.rmtree(left.parent)
+        return CompletedProcess("", 0, "", "")
+
+    assert Sweep(tmp_path / "none.so", place, [], leak, tidy).at(Fault()).problems == [
+        "after the fault the canary secret stands in x.part"
+    ]
+    still = Outcome(Fault())
+    Sweep(tmp_path / "none.so", place, [], leak, leak).mend(still)
+    assert still.problems == ["after the rerun the canary secret stands in x.part"]
+    tidy()

@@ -2,7 +2,7 @@
 
 import pytest
 from commands import Commands
-from projects import KEY, SECRET
+from projects import KEY, SECRET, left_in
 from scenarios import exports
 from truth import complete, look, served
 
@@ -20,6 +20,7 @@ def made(tmp_path_factory):
         done = place.run(DAY)
         assert done.returncode == 0, done.stderr
         yield place.data, served(sandbox, DAY)
+    assert not left_in(path)
 
 
 @pytest.fixture
