@@ -1,7 +1,8 @@
 """`make audit`: known holes in the locked packages, and their list (SBOM, CycloneDX) in sbom.json.
 
 pip-audit says "no known vulnerabilities" and exits 0 also where it could look up none of the packages; here that is
-a skip, and said so. Exit status: 0 no hole is known, or skipped; 1 a hole is known, or some packages were left out.
+a skip, and said so. Exit status: 0 no hole is known, or skipped; 1 a hole is known, some packages were left out, or
+pip-audit failed or looked at none.
 """
 
 import json
@@ -13,7 +14,11 @@ from typing import Any
 
 LOCK = "requirements.txt"
 SBOM = "sbom.json"
-_UNREACHED = re.compile(r"Connection|Proxy|Timeout|timed out|resolve", re.IGNORECASE)
+_UNREACHED = re.compile(
+    r"^([\w.]*\.)?((New)?Connection(Refused|Reset)?Error|(Connect|Read)Timeout(Error)?|ProxyError|NameResolutionError)(:|$)"
+    r"|Max retries exceeded|Could not connect|your network may be blocking this service"
+)
+"""What the last line of requests, urllib3 or pip-audit says of a network that does not lead there."""
 
 
 def write_sbom(lock: str, sbom: str) -> int:
@@ -27,14 +32,19 @@ def audit(lock: str) -> tuple[int, list[str]]:
     """Looks each locked package up in PyPI's advisories; returns the exit status and what is to be said."""
     command = ("pip_audit", "-r", lock, "--require-hashes", "--disable-pip", "-f", "json", "--progress-spinner", "off")
     done = subprocess.run((sys.executable, "-m", *command), capture_output=True, text=True, check=False)
+    return judged(done.stdout, done.stderr)
+
+
+def judged(stdout: str, stderr: str) -> tuple[int, list[str]]:
+    """Judges what pip-audit printed, JSON if it came to an end; returns the exit status and what is to be said."""
     try:
-        found = json.loads(done.stdout)["dependencies"]
-    except ValueError:
-        reason = done.stderr.strip().rpartition("\n")[2][:300]
+        found = json.loads(stdout)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        reason = stderr.strip().rpartition("\n")[2][:300]
         if _UNREACHED.search(reason):
             return 0, [f"skipped: the advisory database cannot be reached ({reason})"]
         return 1, [f"pip-audit failed: {reason}"]
-    return verdict(found)
+    return verdict(found) if found else (1, ["pip-audit looked up no package"])
 
 
 def verdict(found: list[dict[str, Any]]) -> tuple[int, list[str]]:

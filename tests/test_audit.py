@@ -36,6 +36,63 @@ def test_C17_a_database_without_any_of_the_packages_is_a_skip_and_no_clean_bill(
     assert "not found on PyPI" in lines[1]
 
 
+UNREACHED = [
+    "pip_audit._service.interface.ConnectionError: Could not connect to PyPI's vulnerability feed",
+    "ERROR:pip_audit._cli:Tip: your network may be blocking this service. Try another service with `-s SERVICE`",
+    "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed",
+    "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded with url: /",
+    "requests.exceptions.ConnectTimeout: (host='pypi.org')",
+    "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='pypi.org', port=443)",
+    "urllib3.exceptions.ReadTimeoutError: x",
+    "requests.exceptions.ProxyError: Cannot connect to proxy",
+    "urllib3.exceptions.NewConnectionError: <...>",
+    "urllib3.exceptions.NameResolutionError: Failed to resolve 'pypi.org'",
+    "ConnectionResetError: [Errno 104] Connection reset by peer",
+]
+BROKEN = [
+    "ModuleNotFoundError: No module named 'resolvelib'",
+    "ModuleNotFoundError: No module named 'requests.exceptions.ConnectionPool'",
+    "pip_audit: error: argument --timeout: expected one argument, see ProxySettings",
+    "ImportError: cannot import name 'ConnectionError' from 'requests'",
+    "AttributeError: module 'urllib3' has no attribute 'HTTPSConnectionPool'",
+    "",
+]
+
+
+@pytest.mark.parametrize("said", UNREACHED)
+def test_C17_a_database_that_cannot_be_reached_is_a_skip(said):
+    status, lines = audit.judged("", f"Traceback (most recent call last):\n{said}\n")
+    assert status == 0
+    assert lines == [f"skipped: the advisory database cannot be reached ({said})"]
+
+
+@pytest.mark.parametrize("said", BROKEN)
+@pytest.mark.parametrize("printed", ["", "no JSON", "{}", "[]", "null"])
+def test_C17_a_tool_that_is_broken_fails(said, printed):
+    assert audit.judged(printed, f"Traceback (most recent call last):\n{said}") == (
+        (1, [f"pip-audit failed: {said}"]) if said else (1, ["pip-audit failed: Traceback (most recent call last):"])
+    )
+
+
+def test_C17_a_list_without_a_package_fails():
+    assert audit.judged('{"dependencies": []}', "") == (1, ["pip-audit looked up no package"])
+
+
+def test_C17_what_pip_audit_prints_is_what_is_judged(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    monkeypatch.setattr(audit.sys, "executable", str(python))
+    for printed, status in (
+        ({"dependencies": [CLEAN]}, 0),
+        ({"dependencies": [CLEAN, HOLE]}, 1),
+        ({"dependencies": []}, 1),
+    ):
+        (tmp_path / "printed").write_text(json.dumps(printed))
+        python.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\ncat {tmp_path}/printed\nexit {status}\n')
+        python.chmod(0o700)
+        assert audit.audit("some.txt")[0] == status
+        assert "pip_audit -r some.txt --require-hashes" in (tmp_path / "asked").read_text()
+
+
 def test_C17_a_package_that_was_left_out_fails():
     status, lines = audit.verdict([CLEAN, SKIPPED])
     assert status == 1
