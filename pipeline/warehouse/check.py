@@ -31,20 +31,23 @@ class Rows:
         return parquet.count_rows(cursor, path)
 
 
-def count_readable(paths: Iterable[Path]) -> int:
-    """Returns the rows of Parquet files of which nobody knows which count: of the load that has the most.
+def most_readable(paths: Iterable[Path]) -> tuple[list[Path], int]:
+    """Finds, among Parquet files of which nobody knows which count, those of the load that has the most rows.
 
     Args:
         paths: The files; those that DuckDB does not read are left out.
 
     Returns:
-        The rows; 0 where it reads none of them.
+        The files, and their rows; none, and 0, where it reads none of them.
     """
     rows, found = Rows(), Counter[str]()
+    files: dict[str, list[Path]] = {}
     for path in paths:
         with contextlib.suppress(duckdb.Error):
-            found[partition.generation(path)] += rows.count(path)
-    return max(found.values(), default=0)
+            load = partition.generation(path)
+            found[load] += rows.count(path)
+            files.setdefault(load, []).append(path)
+    return next(((files[load], most) for load, most in found.most_common(1)), ([], 0))
 
 
 def check_parquet(path: Path, file: ParquetFile, read: Rows, counted: Callable[[int], None]) -> str:

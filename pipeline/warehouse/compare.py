@@ -79,21 +79,27 @@ def compare_day(
     )
 
 
-def count_rows(fetched: Layout, events: EventsRecord, settings: Settings, report: Report) -> int:
-    """Returns how many rows a day has that was fetched again, where there is nothing whole to compare it with.
+def count_rows(
+    fetched: Layout, events: EventsRecord, settings: Settings, report: Report, stored: Sequence[Path]
+) -> tuple[int, int]:
+    """Counts the rows of a day that was fetched again, where there is nothing whole to compare it with.
 
     Args:
         fetched: Where its events were extracted; the rows are staged there too, and removed again.
         events: What was extracted.
         settings: Processes, memory and limits.
         report: Told how far it is.
+        stored: Parquet files that are left of the day; one whose uuids DuckDB does not read tells nothing.
+
+    Returns:
+        Its rows, and how many of the stored uuids are not among them.
 
     Raises:
         LoadError: The events cannot be loaded.
         StorageError: The disk refused, or the memory does not do.
     """
-    with _loaded(fetched, events, settings, report) as (now, _):
-        return now.counts.rows
+    with _loaded(fetched, events, settings, report) as (now, part):
+        return now.counts.rows, _gone(stored, [part / file.name for file in now.files], settings, part / "spill")
 
 
 @contextlib.contextmanager
@@ -153,6 +159,29 @@ def _compare(stored: Sequence[Path], fetched: Sequence[Path], settings: Settings
         )
     events, grown, shrunk, changed = (one + other for one, other in zip(named, unnamed, strict=True))
     return Difference(events=events, grown=grown, shrunk=shrunk, changed=changed)
+
+
+def _gone(stored: Sequence[Path], fetched: Sequence[Path], settings: Settings, spill: Path) -> int:
+    """Returns how many uuids stand in a stored file, as far as DuckDB reads it, and in no fetched one."""
+    with duck.session(spill, settings.load_memory, settings.cores) as connection:
+        readable = [path for path in stored if _has_uuids(connection, path)]
+        if not readable:
+            return 0
+        uuids = f"SELECT DISTINCT uuid FROM {_rows(readable)} WHERE uuid IS NOT NULL"
+        return _counts(
+            connection, f"SELECT count(*) FROM ({uuids}) ANTI JOIN (SELECT uuid FROM {_rows(fetched)}) USING (uuid)"
+        )[0]
+
+
+def _has_uuids(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Tells whether each uuid of a file can be read; its footer does not tell."""
+    try:
+        connection.execute(f"SELECT max(hash(uuid)) FROM {_rows([path])}").fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, sql: str) -> list[int]:

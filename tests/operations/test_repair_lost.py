@@ -101,6 +101,45 @@ def test_F15_an_event_that_comes_twice_does_not_make_up_for_one_that_is_gone(pro
     assert "9 events of it now where 10 events" in result.error.what
 
 
+OTHERS = {  # what is damaged, what Amplitude has, and what is said of it
+    "no marker holds": (MARKERS, range(1, 20), "1 of the 10 stored events"),
+    "all others": (MARKERS, range(10, 35), "10 of the 10 stored events"),
+    "the marker is gone": (("zip", "events marker"), range(1, 20), "1 of the 10 stored events"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_F15_other_events_take_nobodys_place_where_the_stored_ones_can_be_read(project, amplitude, case):
+    kinds, events, said = OTHERS[case]
+    before = harm(project, *kinds)
+    if case == "the marker is gone":
+        project.layout.parquet_marker(DAY).unlink()
+        before = published(project)
+    amplitude.has(*events)
+    (result,) = mend(project)
+    assert isinstance(result.error, LoadError)
+    assert f"Amplitude does not have {said} any more" in result.error.what
+    assert f"make force DATE={DAY}" in result.error.todo
+    assert published(project) == before
+    amplitude.has(*range(12))
+    (result,) = mend(project)
+    assert (result.error, result.must_run) == (None, True)
+    assert project.run_day(DAY).scheduling_succeeded
+    assert stored(project) == uuids(*range(12))
+
+
+def test_F15_uuids_that_cannot_be_read_are_no_reason_to_refuse(project, amplitude):
+    path = file(project.layout, "parquet")
+    harm(project, *MARKERS)
+    text = bytearray(path.read_bytes())
+    footer = int.from_bytes(text[-8:-4], "little") + 8  # it still tells ten rows
+    text[4:-footer] = bytes(len(text) - 4 - footer)
+    path.write_bytes(bytes(text))
+    amplitude.has(*range(1, 11))
+    (result,) = mend(project)
+    assert (result.error, result.must_run) == (None, True)
+
+
 @pytest.mark.parametrize(("events", "replaced"), [((), False), ((3,), True)])
 def test_F15_where_nobody_knows_an_empty_day_is_refused(project, amplitude, events, replaced):
     for path in [file(project.layout, kind) for kind in (*ALL, *MARKERS[1:])]:
