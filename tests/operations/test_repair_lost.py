@@ -140,6 +140,28 @@ def test_F15_uuids_that_cannot_be_read_are_no_reason_to_refuse(project, amplitud
     assert (result.error, result.must_run) == (None, True)
 
 
+@pytest.mark.parametrize("pruned", [True, False])
+def test_F15_a_marker_that_alone_is_damaged_is_made_anew_and_nothing_is_fetched(project, amplitude, pruned):
+    layout = project.layout
+    if pruned:
+        layout.raw_zip(DAY).unlink()
+        remove(layout.events_dir(DAY))
+    else:
+        harm(project, *MARKERS[:2])
+    marker = layout.parquet_marker(DAY)
+    at = marker.read_bytes().index(b'"seconds": {') + len(b'"seconds": {\n  "load": ')
+    flip(marker, at)
+    amplitude.has(*range(9))
+    asked = len(amplitude.sandbox.requests)
+    (result,) = mend(project)
+    assert (result.error, result.must_run) == (None, False)
+    assert len(amplitude.sandbox.requests) == asked
+    assert stored(project) == uuids(*range(10))
+    assert {stage for stage, _ in damaged(project)} == (set() if pruned else {"raw", "events"})
+    assert "is made anew from what could be read of it" in project.logged()
+    assert project.leftovers() == []
+
+
 @pytest.mark.parametrize(("events", "replaced"), [((), False), ((3,), True)])
 def test_F15_where_nobody_knows_an_empty_day_is_refused(project, amplitude, events, replaced):
     for path in [file(project.layout, kind) for kind in (*ALL, *MARKERS[1:])]:
