@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import luigi.configuration
-
-from pipeline import dotenv, forms
+from pipeline import dotenv, forms, luigicfg
 from pipeline.errors import ConfigError
 from pipeline.redaction import Secret, remember_pair
 
@@ -134,10 +132,10 @@ def load() -> Settings:
     """Reads the settings, once a process.
 
     Raises:
-        ConfigError: A value has the wrong form, or a name is unknown.
+        ConfigError: A value has the wrong form, a name is unknown, or luigi.cfg cannot be parsed.
     """
     file = dotenv.read(Path(".env"))
-    config = luigi.configuration.get_config()  # type: ignore[no-untyped-call]
+    config = _config()
     if not config.has_section("retcode"):
         raise ConfigError(
             "luigi.cfg was not read, and without it a failure exits 0", f"Run it in the project's folder: cd {_HOME}"
@@ -178,7 +176,7 @@ def given() -> list[tuple[str, str, str]]:
         ConfigError: A file cannot be read, or a variable is set to nothing.
     """
     file = dotenv.read(Path(".env"))
-    config = luigi.configuration.get_config()  # type: ignore[no-untyped-call]
+    config = _config()
     secrets = [(name, "****", found[1]) for name in CREDENTIALS if (found := _lookup(name, file))]
     fields = ((variable(field), _found(field, file, config)) for field in dataclasses.fields(Settings))
     return secrets + [(name, _shown(found[0]), found[1]) for name, found in fields if found]
@@ -193,6 +191,13 @@ def markdown_table() -> str:
         rows.append((f"`{variable(field)}`", place, default, field.metadata["what"]))
     lines = [("environment", "luigi.cfg", "default", "what"), ("---",) * 4, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _config() -> Any:  # noqa: ANN401 - Luigi's parser has no types
+    luigicfg.refuse_broken()
+    import luigi.configuration  # noqa: PLC0415 - the import parses luigi.cfg
+
+    return luigi.configuration.get_config()  # type: ignore[no-untyped-call]
 
 
 def _found(

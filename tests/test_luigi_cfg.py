@@ -12,9 +12,11 @@ import luigi.scheduler
 import luigi.worker
 import pytest
 from luigi.configuration import get_config
+from luigi.configuration.cfg_parser import LuigiConfigParser
 from luigi.tools.range import RangeDaily
-from processes import ROOT
+from processes import ROOT, home
 
+from pipeline import luigicfg
 from pipeline.settings import PREFIXES, Settings
 from pipeline.tasks import LAST, DailyTask, DownloadExport, ExtractEvents, LoadEvents
 
@@ -110,3 +112,54 @@ def test_nothing_but_luigi_cfg_was_read_by_these_tests():
 
 def _below(task: type[luigi.Task]) -> list[type[luigi.Task]]:
     return [task, *(below for child in task.__subclasses__() for below in _below(child))]
+
+
+BROKEN = {
+    "twice": ("[amplitude]\nregion = us\n", "section 'amplitude' stands twice. Bring the two together in one."),
+    "option": ("[x]\na = 1\na = 2\n", "'a' stands twice in section 'x'. Remove one of the two."),
+    "no setting": ("secret words\n", "it is no section and no setting. Write `name = value` there, or remove it."),
+}
+
+
+def broken(project, case) -> tuple[Path, str]:
+    """Makes a project's folder whose luigi.cfg cannot be parsed; returns it, and what is said of it."""
+    cwd = home(project)
+    path = cwd / "luigi.cfg"
+    text = path.read_text()
+    if case == "before":
+        path.write_text("secret words\n" + text)
+        return cwd, "luigi.cfg, line 1: it stands before any section. Move it below a [section], or remove it."
+    added, said = BROKEN[case]
+    path.write_text(text + added)
+    line = len((text + added).splitlines()) - (1 if case == "twice" else 0)
+    return cwd, f"luigi.cfg, line {line}: {said}"
+
+
+@pytest.mark.parametrize("case", [*BROKEN, "before"])
+def test_C18_a_file_that_cannot_be_parsed_is_one_line_and_40(project, case):
+    cwd, said = broken(project, case)
+    done = project.pipeline("status", cwd=cwd, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stderr) == (40, f"ConfigError: {said}\n")
+
+
+def test_C18_doctor_finds_it_and_looks_at_the_rest(project):
+    cwd, said = broken(project, "twice")
+    done = project.doctor(cwd=cwd, PYTHONPATH=str(ROOT))
+    assert done.returncode == 1
+    assert f"wrong  settings     {said}" in done.stdout
+    assert "luigid" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_C18_also_where_it_is_the_one_that_is_laid_over(project):
+    cwd = home(project)
+    (cwd / "luigi.central.cfg").write_bytes(b"[core]\nname = \xff\n")
+    env = {"PYTHONPATH": str(ROOT), "LUIGI_CONFIG_PATH": "luigi.central.cfg", "PYTHONUTF8": "1"}
+    done = project.pipeline("status", cwd=cwd, **env)
+    assert done.returncode == 40
+    assert done.stderr.startswith("ConfigError: luigi.central.cfg is no UTF-8 text. ")
+
+
+def test_C18_the_files_that_are_looked_at_are_those_that_luigi_reads():
+    read = LuigiConfigParser._config_paths
+    assert tuple(read[: len(luigicfg.PLACES)]) == luigicfg.PLACES

@@ -1,1 +1,1 @@
-"""The command line behind the Makefile, a file a subject; `pipeline/__main__.py` puts them together."""
+"""The command line behind the Makefile, a file a subject; `cli.py` puts them together."""
