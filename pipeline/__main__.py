@@ -1,5 +1,6 @@
 """The command line behind the Makefile: `python -m pipeline --help`."""
 
+import signal
 import sys
 
 from pipeline import luigicfg
@@ -11,6 +12,8 @@ WRONG_SETTING = 40
 
 def main() -> int:
     """Runs a command; returns the exit status, as `commands.cli` says."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports take a while, and nothing is begun: no traceback
     try:
         luigicfg.refuse_broken()
     except ConfigError as error:

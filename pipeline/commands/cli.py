@@ -21,9 +21,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:  # further out, click takes it for its own
-            ended = signals.behind(interrupt)
-            click.echo(signals.stopped(ended), err=True)
-            return signals.exit_status(ended)
+            # At once: threads that are inside DuckDB would abort the process when Python ends.
+            signals.leave_for(interrupt)
 
 
 @click.group(cls=_Commands)

@@ -189,8 +189,6 @@ class _Day:
             found.notes.append(f"{asked}: make run DATE={self._date}")
         if load and found.is_complete:
             found.notes += self._notes_of(load)
-        if found.is_complete and partition.superseded(self._layout, self._date):
-            found.notes.append("files that were replaced still lie beside it (make run DATE= removes them)")
         strange = strange_files(marker.parent, self._events) if self._events else []
         strange += partition.strange_files(self._layout, self._date)
         found.notes += [f"{path} is none of its files" for path in strange]

@@ -275,15 +275,6 @@ def test_a_day_that_is_worked_on_is_waited_for(project, layout):
     ]
 
 
-def test_what_was_replaced_and_still_lies_there_is_told(project, layout):
-    load(layout, max_rejected=1.0)
-    (day,) = look(project)
-    assert (day.damage, day.notes) == (
-        [],
-        ["files that were replaced still lie beside it (make run DATE= removes them)"],
-    )
-
-
 def test_the_warehouse_is_derived_and_a_stale_one_is_a_note(project, layout):
     assert "make status" in warehouse_note(project.settings)
     catalog.refresh(project.settings)

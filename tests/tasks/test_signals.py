@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import uuid
+from pathlib import Path
 
 import archives
 import pytest
@@ -188,3 +189,12 @@ def test_K7_sigterm_while_the_warehouse_is_made_ends_the_run(project, command):
     assert project.pipeline("run", "--date", DAYS[0]).returncode == 0
     assert project.layout.warehouse().exists()
     assert not project.leftovers()
+
+
+def test_K8_ctrl_c_while_the_modules_are_imported_shows_no_traceback(project):
+    with background(*PIPELINE, "status") as run:
+        wait_for(lambda: "msgspec" in Path(f"/proc/{run.pid}/maps").read_text())
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=5)
+    assert run.returncode in (-signal.SIGINT, 130)
+    assert "Traceback" not in err
