@@ -16,6 +16,7 @@ import disks
 import pytest
 from commands import Commands
 from projects import left_in
+from scenarios import LENIENT
 from shim import Call, Fault, Shim
 from truth import Damage, Truth, complete, look
 
@@ -136,7 +137,7 @@ class PowerLoss:
         self._base = image(path / "base.ext4")
         self._image = path / "disk.ext4"
         self.machine = Machine(self._image, path / "disk")
-        self.commands = Commands(path, sandbox, PIPELINE_DATA_DIR=self.machine.place / "data")
+        self.commands = Commands(path, sandbox, **LENIENT, PIPELINE_DATA_DIR=self.machine.place / "data")
         self.commands.data = self.machine.place / "data"
 
     def before(self, do: Callable[[], CompletedProcess[str]]) -> None:

@@ -28,6 +28,8 @@ def marker_first() -> None:
         publish.publish_file(marker, final / SUCCESS)
         for file in record.files:
             (part / file.name).rename(final / file.name)
+        if record.rejected:
+            partition._publish_rejected(layout, record.date, part / record.rejected.name)
 
     replace(partition.publish_partition, publish_partition)
 

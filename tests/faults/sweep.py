@@ -19,7 +19,7 @@ MODES = (
     *(Fault(mode) for mode in KILLS),
     *(Fault(mode, error=error) for error in ("ENOSPC", "EIO") for mode in ("once", "sticky")),
 )
-STAGES = {"raw": "download", "events": "extract", "parquet": "load", ".warehouse.tmp": "warehouse"}
+STAGES = {"raw": "download", "events": "extract", "parquet": "load", "rejected": "load", ".warehouse.tmp": "warehouse"}
 
 _FSYNCS = ("fsync", "fdatasync")
 _MAKE = ("open", "open64", "openat", "openat64", "mkdir", "mkdirat")

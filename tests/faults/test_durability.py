@@ -9,6 +9,7 @@ import order
 import pytest
 from commands import Commands
 from projects import KEY, SECRET
+from scenarios import LENIENT, exports
 from tally import each_seeded
 from truth import complete, served
 
@@ -24,8 +25,8 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
     tried = subprocess.run([*order.STRACE, "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"strace may not trace here: {tried.stderr.strip()[-200:]}")
-    with Sandbox(events_per_hour=1, key=KEY, secret=SECRET) as sandbox:
-        commands = Commands(tmp_path, sandbox)
+    with Sandbox(exports=exports(tmp_path / "exports", 2, DATE), key=KEY, secret=SECRET) as sandbox:
+        commands = Commands(tmp_path, sandbox, **LENIENT)
         commands.truth = served(sandbox, DATE)
         yield commands
 
@@ -58,7 +59,9 @@ def test_F12_a_first_run_and_a_forced_one_sync_what_they_publish_before_and_afte
         syncs = synced(commands, calls)
         unmissed = [sync for sync in syncs if not order.problems(without(calls, sync), commands.data)]
         assert [call.arguments[0] for call in unmissed if not needless(commands, call)] == []
-        assert len(syncs) - len(unmissed) > 20
+        missed = [call.arguments[0] for call in syncs if call not in unmissed]
+        assert len(missed) > 15
+        assert any("rejected" in path for path in missed)
 
 
 def without(calls: list[order.Call], left_out: order.Call) -> list[order.Call]:

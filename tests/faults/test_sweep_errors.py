@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Commands
 from projects import left_in
-from scenarios import DATE, exports, first_run, forced_run, repeated_run
+from scenarios import DATE, LENIENT, exports, first_run, forced_run, repeated_run
 from shim import Fault, Shim
 from sweep import points, swept
 from truth import FULL, complete, served
@@ -32,7 +32,16 @@ def test_F22_other_errors_from_a_call_on(project, library, shared, tmp_path, tal
     swept(sweep, points(calls, OTHERS, 3 * EVERY), len(points(calls, OTHERS)), tally)
 
 
-@pytest.mark.parametrize("elsewhere", [("raw", "parquet"), ("events",)], ids=" and ".join)
+REJECTED_IN_PARQUET = pytest.mark.xfail(
+    strict=True, reason="rejected lines are staged in parquet/, and renamed from there"
+)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [("raw", "parquet", "rejected"), ("events",), pytest.param(("parquet",), marks=REJECTED_IN_PARQUET)],
+    ids=" and ".join,
+)
 def test_F10_staging_is_beside_its_target_so_each_folder_may_be_a_device_of_its_own(
     project, tmp_path, tally, elsewhere
 ):
@@ -40,7 +49,7 @@ def test_F10_staging_is_beside_its_target_so_each_folder_may_be_a_device_of_its_
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second file system to be had (/dev/shm)")
     sandbox = project.sandbox(exports=exports(tmp_path / "exports", 2, DATE))
-    place = Commands(tmp_path, sandbox)
+    place = Commands(tmp_path, sandbox, **LENIENT)
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         place.data.mkdir()
         for name in elsewhere:
@@ -69,7 +78,7 @@ def test_the_shim_sees_what_strace_sees(project, library, tmp_path):
     if strace is None:
         pytest.skip("there is no strace to compare the shim with")
     sandbox = project.sandbox(exports=exports(tmp_path / "exports", 2, DATE))
-    place = Commands(tmp_path, sandbox)
+    place = Commands(tmp_path, sandbox, **LENIENT)
     shim = Shim(library, tmp_path / "shim", place.data, Fault())
     log = tmp_path / "strace"
     traced = (

@@ -4,34 +4,22 @@ import base64
 import contextlib
 import dataclasses
 import datetime as dt
-import gzip
-import hashlib
-import io
-import json
 import os
-import re
 import urllib.error
 import urllib.request
-import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 from projects import KEY, SECRET
+from reading import ROW, Row, Truth, json_lines, kept_apart, loaded, of_files, of_zip, query, quoted
+from strays import unknown
 
 from pipeline.store.paths import Layout
 
 FULL = os.environ.get("FAULTS") == "all"
 """Whether every point is wanted, as `make faults` does it; else a cut that fits `make test`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Truth:
-    """The events of a day: its lines of JSON, each as often as it came, and its distinct uuids."""
-
-    lines: Counter[bytes]
-    uuids: frozenset[str]
 
 
 @dataclasses.dataclass
@@ -75,22 +63,9 @@ def served(sandbox, date: dt.date | str) -> Truth:
     except urllib.error.HTTPError as error:
         if error.code != 404:
             raise
-        return of_lines([])
+        return of_files([])
     finally:
         sandbox.faults[:], sandbox.requests[:] = faults, asked
-
-
-def of_zip(data: bytes | Path) -> Truth:
-    """Returns the events of an export ZIP, the pipeline's own record left out."""
-    with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".gz")]
-        return of_lines(line for name in names for line in gzip.decompress(archive.read(name)).split(b"\n"))
-
-
-def of_lines(lines: Iterable[bytes]) -> Truth:
-    """Returns the events of lines of JSON; blank ones are none."""
-    counted = Counter(line for line in lines if line.strip())
-    return Truth(counted, frozenset(json.loads(line)["uuid"] for line in counted))
 
 
 def look(data: Path, date: dt.date | str, *truths: Truth) -> Damage:
@@ -118,10 +93,11 @@ def complete(data: Path, date: dt.date | str, truth: Truth, *, replaced: bool = 
     damage = _judge(data, str(date), (truth,), seen)
     for stage, there in seen.items():
         if not there:
-            damage.lost += len(truth.uuids) if stage in ("parquet", "warehouse") else truth.lines.total()
+            every = {"parquet": truth.loaded, "warehouse": Counter(truth.rows)}.get(stage, truth.lines)
+            damage.lost += every.total()
             damage.half_written += [f"{stage}: missing"]
     damage.leftovers += [str(path.relative_to(data)) for path in Layout(data).leftovers()]
-    damage.leftovers += sorted(_unknown(data, replaced=replaced) - set(damage.leftovers))
+    damage.leftovers += sorted(unknown(data, replaced=replaced) - set(damage.leftovers))
     return damage
 
 
@@ -129,7 +105,6 @@ def _judge(data: Path, date: str, truths: tuple[Truth, ...], seen: dict[str, boo
     damage = Damage()
     raw, events, parquet = data / "raw" / f"{date}.zip", data / "events" / date, data / "parquet" / f"date={date}"
     lines = [truth.lines for truth in truths]
-    uuids = [Counter(truth.uuids) for truth in truths]
 
     seen["raw"] = os.path.lexists(raw)
     if seen["raw"]:
@@ -138,32 +113,33 @@ def _judge(data: Path, date: str, truths: tuple[Truth, ...], seen: dict[str, boo
     seen["events"] = os.path.lexists(events)
     if seen["events"]:
         with _whole(damage, "events"):
-            _compare(damage, "events", _json_lines(events), lines)
+            _compare(damage, "events", json_lines(events), lines)
     with _whole(damage, "parquet"):
         for path in parquet.glob("*.parquet"):  # also those that no marker names: they stand under their final names
-            _query(f"SELECT count(*) FROM read_parquet({_text(path)})")
+            query(f"SELECT count(*) FROM read_parquet({quoted(path)})")
+        for path in (data / "rejected" / parquet.name).glob("*.jsonl"):
+            kept_apart(path)
     seen["parquet"] = os.path.lexists(parquet / "_SUCCESS")
     if seen["parquet"]:
         with _whole(damage, "parquet"):
-            _compare(damage, "parquet", _rows(parquet), uuids)
-    _judge_view(damage, data / "warehouse.duckdb", date, uuids, seen)
+            _compare(damage, "parquet", loaded(data, parquet), [truth.loaded for truth in truths])
+    _judge_view(damage, data / "warehouse.duckdb", date, [Counter(truth.rows) for truth in truths], seen)
     return damage
 
 
-def _judge_view(damage: Damage, file: Path, date: str, uuids: list[Counter[str]], seen: dict[str, bool]) -> None:
+def _judge_view(damage: Damage, file: Path, date: str, truths: list[Counter[Row]], seen: dict[str, bool]) -> None:
     seen["warehouse"] = os.path.lexists(file)
     if not seen["warehouse"]:
         return
     with _whole(damage, "warehouse"), duckdb.connect(str(file), read_only=True) as connection:
-        found = connection.execute("SELECT uuid::VARCHAR FROM events WHERE date = ?", [date]).fetchall()
-        rows = Counter(uuid for (uuid,) in found)
+        rows = Counter(connection.execute(f"SELECT {ROW} FROM events WHERE date = ?", [date]).fetchall())
         for (table,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
             connection.execute(f'SELECT * FROM "{table}"').fetchall()
         blocks, each = connection.execute("SELECT total_blocks, block_size FROM pragma_database_size()").fetchone()
         if file.stat().st_size < blocks * each:
             raise ValueError(f"{blocks} blocks of {each} bytes are not there")
-        if rows or not any(uuids):
-            _compare(damage, "warehouse", rows, uuids)
+        if rows or not any(truths):
+            _compare(damage, "warehouse", rows, truths)
         else:
             seen["warehouse"] = False  # it knows other days alone
 
@@ -185,73 +161,3 @@ def _compare(damage: Damage, stage: str, found: Counter, truths: list[Counter]) 
         damage.lost += lost
         damage.duplicated += more
         damage.half_written.append(f"{stage}: {lost} missing, {more} too many")
-
-
-def _json_lines(directory: Path) -> Counter[bytes]:
-    """Reads the files that a day's marker names; a file beside them is one too many."""
-    marker = json.loads((directory / "_SUCCESS").read_bytes())
-    there = {path.name for path in directory.iterdir()} - {"_SUCCESS"}
-    named = {file["name"] for file in marker["files"]}
-    if there != named:
-        raise ValueError(f"the marker names {sorted(named - there)} too many, {sorted(there - named)} too few")
-    texts = [(directory / name).read_bytes() for name in sorted(named)]
-    return of_lines(line for text in texts for line in text.split(b"\n")).lines
-
-
-def _rows(directory: Path) -> Counter[str]:
-    """Reads the uuids of the files that a partition's marker names, and holds their digests against it."""
-    marker = json.loads((directory / "_SUCCESS").read_bytes())
-    found: Counter[str] = Counter()
-    for file in marker["files"]:
-        path = directory / file["name"]
-        if hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
-            raise ValueError(f"{path.name} is not what its marker says")
-        found.update(uuid for (uuid,) in _query(f"SELECT uuid::VARCHAR FROM read_parquet({_text(path)})"))
-    return found
-
-
-def _query(sql: str) -> list[tuple]:
-    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def _text(path: Path) -> str:
-    return "['" + re.sub(r"[*?\[]", r"[\g<0>]", str(path)).replace("'", "''") + "']"
-
-
-_DAY = r"\d{4}-\d\d-\d\d"
-KNOWN = [
-    re.compile(pattern)
-    for pattern in (
-        rf"raw/{_DAY}\.zip",
-        rf"events/{_DAY}/(_SUCCESS|\d+_{_DAY}_\d+#\d+\.json)",
-        rf"parquet/date={_DAY}/_SUCCESS",
-        r"warehouse\.duckdb",
-        r"\.locks/[a-z0-9-]+",
-        rf"quarantine/{_DAY}/.+",
-        r"\.luigid/.+",
-    )
-]
-"""The files that may stay under a data folder, besides those that a partition's marker names."""
-
-_GENERATION = re.compile(rf"(parquet|rejected)/date={_DAY}/(events|rejected)-([0-9a-f]{{8}})(-\d+)?\.(parquet|jsonl)")
-
-
-def _unknown(data: Path, *, replaced: bool) -> set[str]:
-    """Returns the files that nobody should have left there."""
-    files = {str(path.relative_to(data)) for path in data.rglob("*") if not path.is_dir()}
-    named = {name for marker in data.glob("parquet/date=*/_SUCCESS") for name in _named(marker)}
-    unknown = {file for file in files - named if not any(form.fullmatch(file) for form in KNOWN)}
-    earlier = {file: match[3] for file in unknown if (match := _GENERATION.fullmatch(file))}
-    if replaced and len(set(earlier.values())) <= 1:
-        unknown -= earlier.keys()
-    return unknown
-
-
-def _named(marker: Path) -> Iterator[str]:
-    with contextlib.suppress(OSError, ValueError):  # it was judged already
-        record = json.loads(marker.read_bytes())
-        day = marker.parent.name
-        yield from (f"parquet/{day}/{file['name']}" for file in record["files"])
-        if record.get("rejected"):
-            yield f"rejected/{day}/{record['rejected']['name']}"
