@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pipeline.operations import machine, reach
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
 from pipeline.operations.status import gaps, survey, what_to_type
 from pipeline.store import locks, room
+from pipeline.store.disks import Disk, disks
 from pipeline.store.paths import Layout
 from pipeline.text import count, size
 
@@ -60,16 +60,22 @@ def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 
 def _room(layout: Layout) -> Finding:
-    """Compares the free space with what a day takes on average."""
-    free = shutil.disk_usage(room.standing(layout.root)).free
+    """Compares the free space with what a day takes on average: that of the disk that is full first."""
     day = room.Estimates(layout).of(dt.date.max)
     if day is None:
-        return Finding(OK, "disk", f"{size(free)} free; no day is stored yet to compare with")
-    fit = int(free // max(day.stored, 1))
-    text = f"{size(free)} free: {count(fit, 'day')} of {size(day.stored)}, as they are on average"
+        least = min(disks(layout, 0, 0, 0).values(), key=lambda disk: disk.free)
+        return Finding(OK, "disk", f"{_free(least)}; no day is stored yet to compare with")
+    found = disks(layout, day.zip, day.json, day.parquet).values()
+    least = min(found, key=lambda disk: disk.free // max(disk.needed, 1))
+    fit = int(least.free // max(least.needed, 1))
+    text = f"{_free(least)}: {count(fit, 'day')} of {size(least.needed)}, as they are on average"
     if not fit:
         return Finding(WRONG, "disk", f"{text}. Make room, or type: make prune KEEP_DAYS=30 WHAT=events")
     return Finding(OK if fit >= _DAYS_OF_ROOM else NOTE, "disk", text)
+
+
+def _free(disk: Disk) -> str:
+    return f"{size(disk.free)} free{'' if disk.is_only else f' in {os.path.relpath(disk.place)}/'}"
 
 
 def _at_work(layout: Layout) -> Iterator[Finding]:

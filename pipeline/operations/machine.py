@@ -14,7 +14,7 @@ import pipeline
 from pipeline import settings
 from pipeline.errors import ConfigError
 from pipeline.operations.findings import NOTE, OK, WRONG, Finding
-from pipeline.store import room
+from pipeline.store import disks
 from pipeline.text import count
 
 _LOCK = Path(pipeline.__file__).parents[1] / "requirements.txt"
@@ -100,7 +100,7 @@ def folders(conf: settings.Settings) -> Iterator[Finding]:
     """Looks whether the data and the logs can be written, by writing."""
     places = (("data folder", conf.data_dir, "PIPELINE_DATA_DIR"), ("log folder", conf.logs_dir, "PIPELINE_LOGS_DIR"))
     for subject, folder, variable in places:
-        place = room.standing(folder)
+        place = disks.standing(folder)
         try:
             with tempfile.TemporaryFile(dir=place):
                 pass

@@ -3,7 +3,8 @@
 import dataclasses
 import datetime as dt
 import itertools
-import shutil
+import math
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from pipeline.export import windows
 from pipeline.export.staging import hours_kept
 from pipeline.settings import Settings
 from pipeline.store import days, room
+from pipeline.store.disks import Disk, disks
 from pipeline.store.paths import Layout
 from pipeline.store.remains import remains
 from pipeline.text import count, size
@@ -56,11 +58,20 @@ class Step:
 
     @property
     def grows(self) -> int:
-        """Bytes that the disk has less of afterwards."""
+        """Bytes that the disks have less of afterwards."""
+        return int(sum(self.stored))
+
+    @property
+    def stored(self) -> tuple[float, float, float]:
+        """Bytes more of ZIP, JSON lines and Parquet afterwards."""
         if self.expected is None:
-            return 0
-        json = 0 if self.what == LOAD else self.expected.json
-        return int(self.fetched) + json + self.expected.parquet
+            return 0.0, 0.0, 0.0
+        return self.fetched, 0.0 if self.what == LOAD else self.expected.json, self.expected.parquet
+
+    @property
+    def passing(self) -> int:
+        """Bytes more that the disk of the ZIPs must have meanwhile: all windows stand there until the ZIP is whole."""
+        return self.expected.zip if self.expected and self.hours else 0
 
 
 def steps(settings: Settings, first: dt.date, last: dt.date) -> list[Step]:
@@ -119,8 +130,9 @@ def show(settings: Settings, first: dt.date, last: dt.date, console: Console) ->
         say(f"No day is stored yet that would tell bytes and minutes. Type: {command}")
         return True
     fits = _fitting(settings, todo)
-    grows, free = sum(step.grows for step in todo), _free(settings)
-    say(f"On the disk: about {size(grows)} more; {size(free)} are free.")
+    for disk in _disks(settings, todo).values():
+        place = "the disk" if disk.is_only else f"the disk of {disk.place}/"
+        say(f"On {place}: about {size(disk.needed)} more; {size(disk.free)} are free.")
     if fits < len(todo):
         say(f"{len(todo) - fits} of the {len(todo)} days do not fit.", "red")
         begin = f" Or begin with: make range FROM={first} TO={todo[fits - 1].date}" if fits else ""
@@ -171,14 +183,18 @@ def _spans(hours: frozenset[int]) -> str:
 
 
 def _fitting(settings: Settings, todo: list[Step]) -> int:
-    """Returns how many of the days fit the disk, the oldest first; each needs room for its windows while it comes."""
-    free = _free(settings)
+    """Returns how many of the days fit the disks, the oldest first; each needs room for its windows while it comes."""
+    layout = Layout(settings.data_dir)
+    taken: Counter[int] = Counter()
     for number, step in enumerate(todo):
-        if step.grows + step.fetched > free:
+        raw, events, parquet = step.stored
+        needed = disks(layout, raw + step.passing, events, parquet)
+        if any(disk.needed > disk.free - taken[device] for device, disk in needed.items()):
             return number
-        free -= step.grows
+        taken.update({device: math.ceil(disk.needed) for device, disk in disks(layout, *step.stored).items()})
     return len(todo)
 
 
-def _free(settings: Settings) -> int:
-    return shutil.disk_usage(room.standing(settings.data_dir)).free
+def _disks(settings: Settings, todo: list[Step]) -> dict[int, Disk]:
+    raw, events, parquet = (sum(amounts) for amounts in zip(*(step.stored for step in todo), strict=True))
+    return disks(Layout(settings.data_dir), raw, events, parquet)

@@ -4,14 +4,12 @@ import dataclasses
 import datetime as dt
 import functools
 import itertools
-import os
-import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import StorageError, storage_errors
 from pipeline.store import days
+from pipeline.store.disks import disks
 from pipeline.store.paths import Layout
 from pipeline.store.records import FetchedWindow
 from pipeline.text import size
@@ -118,33 +116,13 @@ def refuse_small_disk(home: Layout, date: dt.date, into: Layout) -> None:
     if expected is None:
         return
     there = sum(path.stat().st_size for path in _files(into.windows_dir(date)))
-    wanted = (
-        (into.raw_zip(date), max(2 * expected.zip - there, 0)),
-        (into.events_dir(date), expected.json),
-        (into.parquet_dir(date), expected.parquet),
-    )
-    needed: Counter[int] = Counter()
-    places: dict[int, Path] = {}
-    for path, amount in wanted:
-        place = standing(path)
-        with storage_errors(place):
-            device = place.stat().st_dev
-        needed[device] += amount
-        places.setdefault(device, place)
-    for device, place in places.items():
-        free = shutil.disk_usage(place).free
-        if needed[device] > free:
+    for disk in disks(into, max(2 * expected.zip - there, 0), expected.json, expected.parquet).values():
+        if disk.needed > disk.free:
             raise StorageError(
-                f"{place}: {date} needs about {size(needed[device])} there, as the stored days nearest to it did, and"
-                f" {size(free)} are free",
+                f"{disk.place}: {date} needs about {size(disk.needed)} there, as the stored days nearest to it did, and"
+                f" {size(disk.free)} are free",
                 "Nothing was asked for. Make room there (make prune KEEP_DAYS=30 WHAT=events), then run it again.",
             )
-
-
-def standing(path: Path) -> Path:
-    """Returns the nearest folder above a place that exists, or the place itself."""
-    # os.path's, for Path.exists() itself raises where a folder is closed to us.
-    return next((p for p in (path, *path.absolute().parents) if os.path.exists(p)), Path("/"))  # noqa: PTH110
 
 
 def _look(layout: Layout, date: dt.date) -> _Near | None:

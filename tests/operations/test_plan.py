@@ -5,11 +5,15 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from disks import small
 from processes import make
 
-from pipeline.operations import plan
-from pipeline.store import days
+from pipeline.errors import StorageError
+from pipeline.operations import doctor, plan
+from pipeline.operations.findings import WRONG
+from pipeline.store import days, room
 from pipeline.terminal import Output
+from pipeline.text import size
 
 FIRST = dt.date(2026, 1, 12)
 DAYS = [FIRST + dt.timedelta(days=n) for n in range(8)]
@@ -92,6 +96,27 @@ def test_F6_days_that_do_not_fit_the_disk_are_counted_and_the_fitting_ones_named
     assert "4 of the 7 days do not fit." in said
     assert "Or begin with: make range FROM=2026-01-13 TO=2026-01-15" in said
     assert "make prune KEEP_DAYS=30 WHAT=events" in said
+
+
+def test_F6_each_disk_is_looked_at_as_a_run_and_doctor_do(project, capsys):
+    project.sandbox()
+    raw = project.data / "raw"
+    with small(raw, size=4_000_000):
+        project.run_day(DAYS[0])
+        ((_, text),) = [(each.state, each.text) for each in doctor.examine() if each.subject == "disk"]
+        assert "MB free in " in text
+        day = project.layout.raw_zip(DAYS[0]).stat().st_size
+        free = shutil.disk_usage(raw).free
+        (raw / "other").write_bytes(bytes(free - day // 2 * 3 // 4096 * 4096))  # room for one ZIP, without its windows
+        assert not plan.show(project.settings, DAYS[1], DAYS[1], Output(width=200))
+        said = capsys.readouterr().out
+        assert "1 of the 1 days do not fit." in said
+        assert f"On the disk of {raw}/: about {size(day)} more; " in said
+        with pytest.raises(StorageError, match=f"{raw}: {DAYS[1]} needs about"):
+            room.refuse_small_disk(project.layout, DAYS[1], project.layout)
+        (raw / "more").write_bytes(bytes(shutil.disk_usage(raw).free - day // 2))
+        ((state, text),) = [(each.state, each.text) for each in doctor.examine() if each.subject == "disk"]
+        assert (state, f"0 days of {size(day)}" in text) == (WRONG, True)
 
 
 def test_O3_O4_a_range_that_is_reversed_or_not_settled_is_refused(project):
