@@ -1,6 +1,5 @@
 """A day's windows on their way: each answer is kept, with its ZIP, until the day is published."""
 
-import contextlib
 import datetime as dt
 from pathlib import Path
 
@@ -8,41 +7,13 @@ import msgspec
 from loguru import logger
 
 from pipeline.errors import ArchiveError, ConfigError, PipelineError
-from pipeline.export import windows
+from pipeline.export import kept, windows
 from pipeline.export.archive import Archive
 from pipeline.settings import Settings
 from pipeline.store import days, manifest, quarantine, records
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, remove
 from pipeline.text import count
-
-
-class _Staged(msgspec.Struct, kw_only=True, frozen=True):
-    """What stands beside a window's ZIP: its answer, and what it was an answer to."""
-
-    host: str
-    key: str
-    redo: str | None
-    window: records.FetchedWindow
-
-
-_decoder = msgspec.json.Decoder(_Staged)
-
-
-def hours_kept(layout: Layout, date: dt.date) -> frozenset[int]:
-    """Returns the hours of a day that an earlier run fetched and kept; whether they still hold, a run finds out.
-
-    Args:
-        layout: Where the day is staged.
-        date: The upload day, UTC.
-    """
-    kept: set[int] = set()
-    for path in sorted(layout.windows_dir(date).glob("*.json")):
-        with contextlib.suppress(msgspec.DecodeError, OSError):
-            answer = _decoder.decode(path.read_bytes()).window
-            if answer.status in (200, 404):
-                kept.update(range(answer.first, answer.last + 1))
-    return frozenset(kept)
 
 
 class Staging:
@@ -129,7 +100,7 @@ class Staging:
         """Keeps an answer: with its verified ZIP, as empty, or as a refusal to be remembered."""
         if answer.status == 200:  # noqa: PLR2004
             self.part(window).replace(self.zip(window))
-        record = _Staged(host=self._settings.host, key=self._key, redo=self._redo, window=answer)
+        record = kept.Staged(host=self._settings.host, key=self._key, redo=self._redo, window=answer)
         part = self._folder / f"{window.name}.json.part"
         part.write_bytes(manifest.encode(record))
         part.replace(self._folder / f"{window.name}.json")
@@ -145,13 +116,11 @@ class Staging:
 
     def missing(self) -> set[int]:
         """Returns the hours that no answer covers."""
-        covered = {hour for window, answer in self.answers if answer.status in (200, 404) for hour in window.hours}
-        return set(range(windows.HOURS)) - covered
+        return set(range(windows.HOURS)) - kept.covered(answer for _, answer in self.answers)
 
     def largest_allowed(self) -> int:
         """Returns the hours that a window may have after the refusals so far; 0 where even one hour was refused."""
-        refused = [len(window.hours) for window, answer in self.answers if answer.status in windows.REFUSED]
-        return windows.halved(min(refused)) if refused else windows.HOURS
+        return kept.largest_allowed(answer for _, answer in self.answers)
 
     def clear(self) -> None:
         """Removes the folder: the day is published."""
@@ -159,11 +128,10 @@ class Staging:
 
     def _take_up(self, path: Path) -> None:
         try:
-            staged = _decoder.decode(path.read_bytes())
+            staged = kept.read(path, self._settings.host, self._redo)
             window = windows.Window(staged.window.first, staged.window.last)
-            self._refuse_outdated(staged, window, path)
+            self._refuse_outdated(staged)
             if staged.window.status == 200:  # noqa: PLR2004
-                self.zip(window).stat()  # one that is gone is no trouble of the disk
                 self.verify(window, self.zip(window))
         except (msgspec.DecodeError, ArchiveError, ConfigError, OSError) as error:
             what = error.what if isinstance(error, PipelineError) else error
@@ -181,13 +149,8 @@ class Staging:
                 "Mend AMP_API_KEY and AMP_SECRET_KEY, or throw the hours away: make clean.",
             )
 
-    def _refuse_outdated(self, staged: _Staged, window: windows.Window, path: Path) -> None:
-        if (staged.host, staged.key, staged.redo, window.name) != (
-            self._settings.host,
-            self._key,
-            self._redo,
-            path.stem,
-        ):
+    def _refuse_outdated(self, staged: kept.Staged) -> None:
+        if staged.key != self._key:
             raise ArchiveError("it answers another request")
         if self._since and staged.window.requested_at < self._since:
             raise ArchiveError(f"it was asked for on {staged.window.requested_at:%Y-%m-%d}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from pipeline.export import windows
-from pipeline.export.staging import hours_kept
+from pipeline.export.kept import kept
 from pipeline.settings import Settings
 from pipeline.store import days, room
 from pipeline.store.disks import Disk, disks
@@ -88,14 +88,15 @@ def steps(settings: Settings, first: dt.date, last: dt.date) -> list[Step]:
     layout = Layout(settings.data_dir)
     estimates = room.Estimates(layout)
     asked = days.between(first, last)
-    return [step for date in asked if (step := _step(layout, date, estimates, settings.window_bytes))]
+    return [step for date in asked if (step := _step(layout, date, estimates, settings))]
 
 
-def _step(layout: Layout, date: dt.date, estimates: room.Estimates, window_bytes: int) -> Step | None:
+def _step(layout: Layout, date: dt.date, estimates: room.Estimates, settings: Settings) -> Step | None:
     stages = days.stages(layout, date)
     if stages.is_loaded:
         return None
-    what, hours = FETCH, frozenset(range(windows.HOURS)) - hours_kept(layout, date)
+    left = kept(layout, settings, date)
+    what, hours = FETCH, frozenset(range(windows.HOURS)) - left.hours
     if stages.is_extracted:
         what, hours = LOAD, frozenset()
     elif stages.is_exported:
@@ -103,8 +104,8 @@ def _step(layout: Layout, date: dt.date, estimates: room.Estimates, window_bytes
     elif stages.redo is None and remains(layout, date, stages):
         what = MEND
     expected = estimates.of(date)
-    size = windows.largest_size(expected.near if expected else [], window_bytes)
-    return Step(date, what, hours, len(windows.cut(hours, size)), expected)
+    largest = windows.largest_size(expected.near if expected else [], settings.window_bytes)
+    return Step(date, what, hours, len(windows.cut(hours, min(largest, left.largest))), expected)
 
 
 def show(settings: Settings, first: dt.date, last: dt.date, console: Console) -> bool:

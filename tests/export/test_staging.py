@@ -10,7 +10,7 @@ from asking import DAY, NEXT, SIX_HOURS, answers, asked, assert_whole, cut_of, f
 from pipeline.errors import ArchiveError, ConfigError, LimitError, TooLargeError, TransientError
 from pipeline.export import download
 from pipeline.export.admission import Admission
-from pipeline.export.staging import _Staged
+from pipeline.export.kept import Staged
 from pipeline.settings import load_credentials
 from pipeline.store import days
 
@@ -224,7 +224,7 @@ def test_staged_windows_of_another_project_never_enter_its_day(project, tmp_path
 
 def test_a_staged_answer_is_typed(project, half):
     for path in staged(project, ".json"):
-        answer = msgspec.json.decode(path.read_bytes(), type=_Staged)
+        answer = msgspec.json.decode(path.read_bytes(), type=Staged)
         assert (answer.host, answer.redo, answer.window.status) == ("loopback", None, 200)
         assert answer.window.bytes == path.with_suffix(".zip").stat().st_size
 

@@ -70,6 +70,35 @@ def test_hours_that_an_earlier_run_kept_are_not_counted_again(project):
     )
 
 
+UNKEPT = {
+    "another host": lambda project, _: (project.unset("AMP_BASE_URL"), project.set(AMP_REGION="us")),
+    "a redo": lambda project, _: days.ask_redo(project.layout, DAYS[0]),
+    "no ZIP": lambda _, folder: [path.unlink() for path in folder.glob("*.zip")],
+    "torn": lambda _, folder: [path.write_bytes(b"{") for path in folder.glob("*.json")],
+    "renamed": lambda _, folder: [path.rename(path.with_stem(f"x{path.stem}")) for path in folder.glob("*.*")],
+}
+
+
+@pytest.mark.parametrize("how", UNKEPT)
+def test_hours_that_a_run_would_not_take_up_are_to_be_fetched(project, how):
+    sandbox = project.sandbox(faults=["status:503,hour=20"])
+    assert not project.run_day(DAYS[0]).scheduling_succeeded
+    sandbox.faults.clear()
+    UNKEPT[how](project, project.layout.windows_dir(DAYS[0]))
+    (step,) = plan.steps(project.settings, DAYS[0], DAYS[0])
+    assert (step.hours, step.requests) == (frozenset(range(24)), 4)
+
+
+def test_windows_are_counted_below_what_was_refused(project):
+    sandbox = project.sandbox(faults=["status:400,hour=20,times=1", "status:503,hour=20"])
+    assert not project.run_day(DAYS[0]).scheduling_succeeded
+    sandbox.faults.clear()
+    before = len(sandbox.requests)
+    (step,) = plan.steps(project.settings, DAYS[0], DAYS[0])
+    assert project.run_day(DAYS[0]).scheduling_succeeded
+    assert step.requests == len(sandbox.requests) - before
+
+
 @pytest.mark.parametrize(("gone", "said"), [(("parquet",), "to load"), (("parquet", "events"), "to extract and load")])
 def test_a_day_that_was_fetched_needs_no_request(project, gone, said):
     project.sandbox()
