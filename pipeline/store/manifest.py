@@ -4,9 +4,11 @@ A record is checked when it is read; one that is torn, changed, of another form 
 """
 
 import datetime as dt
+import errno
 import hashlib
 import os
 import re
+import stat
 import struct
 import zipfile
 import zlib
@@ -80,6 +82,7 @@ def read_export_record(path: Path, date: dt.date) -> ExportRecord | None:
         StorageError: The disk does not read it; whether it is there, nobody knows.
     """
     try:
+        _refuse_special(path)
         with path.open("rb") as file:
             return _decoded(_first_member(file.fileno()), ExportRecord, date, path)
     except (*_ABSENT, struct.error, zipfile.BadZipFile):
@@ -135,6 +138,7 @@ def read_marker(path: Path, kind: type[Marker], date: dt.date) -> Marker | None:
         StorageError: The disk does not read it.
     """
     try:
+        _refuse_special(path)
         text = path.read_bytes()
     except _ABSENT:
         return None
@@ -147,6 +151,7 @@ def read_marker(path: Path, kind: type[Marker], date: dt.date) -> Marker | None:
 def salvage_marker(path: Path, kind: type[Marker]) -> Marker | None:
     """Reads a marker that need not hold, for what it may still tell; None where it tells nothing."""
     try:
+        _refuse_special(path)
         found: Marker = _DECODERS[kind].decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
@@ -182,6 +187,12 @@ def examine_marker(path: Path, kind: type[Marker], date: dt.date) -> tuple[Marke
     if checked is None and plain(record) != text:
         return None, "it was changed, for it is not as version 0.2.0 wrote it"
     return record, ""
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuses a pipe or a device as the system refuses a folder: to open one may wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise IsADirectoryError(errno.EISDIR, "It is no file", str(path))
 
 
 def _marked(directory: Path, kind: type[Marker], date: dt.date) -> Marker | None:

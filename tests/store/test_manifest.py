@@ -136,6 +136,22 @@ def test_F14_what_is_no_zip_of_ours_has_no_record(tmp_path, other):
     assert read(write(tmp_path / "a.zip", other)) is None
 
 
+@pytest.mark.parametrize("place", ["the ZIP", "the marker", "the damaged marker"])
+def test_F14_a_pipe_has_no_record_and_nothing_waits_for_it(tmp_path, place):
+    path = tmp_path / "a"
+    os.mkfifo(path)
+    code = {
+        "the ZIP": "m.read_export_record(path, day)",
+        "the marker": "m.read_marker(path, m.LoadRecord, day)",
+        "the damaged marker": "m.salvage_marker(path, m.LoadRecord)",
+    }[place]
+    program = (
+        "import datetime, pathlib, sys, pipeline.store.manifest as m;"
+        f"path, day = pathlib.Path(sys.argv[1]), datetime.date(2026, 1, 15); assert {code} is None"
+    )
+    subprocess.run((sys.executable, "-c", program, str(path)), check=True, timeout=10, cwd=ROOT)
+
+
 @pytest.mark.parametrize("kind", ["empty_directory", "dangling_link", "nothing"])
 def test_F14_what_is_no_file_has_no_record(tmp_path, kind):
     path = tmp_path / "a"
