@@ -40,7 +40,7 @@ def refuse_remains(layout: Layout, date: dt.date) -> None:
     found = remains(layout, date)
     if found and not days.redo_asked(layout, date):
         raise StorageError(
-            f"{found[0]} is damaged, and no other stage of {date} is whole: nothing is fetched over what may be the"
-            " only copy",
+            f"{found[0].parent}/ is damaged, and no other stage of {date} is whole: nothing is fetched over what may be"
+            " the only copy",
             f"To mend it: make verify FROM={date} TO={date} REPAIR=1",
         )

@@ -67,6 +67,7 @@ def test_F15_no_command_of_the_chain_fetches_over_the_only_copy(project, pruned,
         done = project.pipeline(*command)
         assert done.returncode == 30, done.stderr
         assert REPAIR in done.stderr
+        assert f"{project.layout.parquet_dir(DAY)}/ is damaged, and no other stage of {DAY} is whole" in done.stderr
     assert {path: data for path, data in published(project).items() if str(NEXT) not in path} == before
 
 
