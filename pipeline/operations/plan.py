@@ -126,7 +126,7 @@ def show(settings: Settings, first: dt.date, last: dt.date, console: Console) ->
     for line in _lines(todo):
         say(line)
     command = f"make run DATE={first}" if asked == 1 else f"make range FROM={first} TO={last}"
-    say(f"{len(todo)} of {count(asked, 'day')} to do: {_asked_for(todo)}.")
+    say(f"{len(todo):,} of {count(asked, 'day')} to do: {_asked_for(todo)}.")
     if all(step.expected is None for step in todo):
         say(f"No day is stored yet that would tell bytes and minutes. Type: {command}")
         return True
@@ -135,7 +135,7 @@ def show(settings: Settings, first: dt.date, last: dt.date, console: Console) ->
         place = "the disk" if disk.is_only else f"the disk of {disk.place}/"
         say(f"On {place}: about {size(disk.needed)} more; {size(disk.free)} are free.")
     if fits < len(todo):
-        say(f"{len(todo) - fits} of the {len(todo)} days do not fit.", "red")
+        say(f"{len(todo) - fits:,} of the {len(todo):,} days do not fit.", "red")
         begin = f" Or begin with: make range FROM={first} TO={todo[fits - 1].date}" if fits else ""
         say(f"Make room: make prune KEEP_DAYS=30 WHAT=events.{begin}", "red")
         return False

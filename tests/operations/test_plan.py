@@ -99,6 +99,10 @@ def test_windows_are_counted_below_what_was_refused(project):
     assert step.requests == len(sandbox.requests) - before
 
 
+def test_all_numbers_are_written_alike(project):
+    assert "\n1,096 of 1,096 days to do: " in told(project, dt.date(2020, 1, 1), dt.date(2022, 12, 31))
+
+
 @pytest.mark.parametrize(("gone", "said"), [(("parquet",), "to load"), (("parquet", "events"), "to extract and load")])
 def test_a_day_that_was_fetched_needs_no_request(project, gone, said):
     project.sandbox()
