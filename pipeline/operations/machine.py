@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import os
 import platform
 import re
 import subprocess
@@ -69,6 +70,10 @@ def env_file(path: Path) -> Iterator[Finding]:
     Args:
         path: The file; one that is missing is no fault, for the environment may have it all.
     """
+    if os.path.lexists(path) and not path.is_file():
+        text = f"it is no file, and nothing is read from it. Move it, then type: cp .env.example {path}"
+        yield Finding(WRONG, str(path), text)
+        return
     if not path.is_file():
         yield Finding(NOTE, str(path), "there is none; all comes from the environment and luigi.cfg")
         return

@@ -92,6 +92,16 @@ def test_T4_T5_this_clock_is_compared_with_the_servers(project, off, state, says
     assert (found_state, says in text) == (state, True), text
 
 
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere")])
+def test_C3_what_is_no_file_in_its_place_is_wrong(tmp_path, make):
+    path = tmp_path / ".env"
+    make(path)
+    ((state, text),) = [(each.state, each.text) for each in machine.env_file(path)]
+    assert (state, text) == (
+        WRONG, f"it is no file, and nothing is read from it. Move it, then type: cp .env.example {path}",
+    )  # fmt: skip
+
+
 def test_C3_C4_an_env_file_that_others_read_or_git_tracks_is_wrong(project, monkeypatch):
     cwd = home(project, env="AMP_REGION=eu\n")
     monkeypatch.chdir(cwd)
