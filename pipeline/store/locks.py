@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import errno
 import fcntl
 import os
 import time
@@ -48,7 +49,7 @@ def hold(path: Path) -> Iterator[None]:
 def holder(path: Path) -> str | None:
     """Tells who holds a lock, or None where it is free."""
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = _opened(path)
     except FileNotFoundError:
         return None
     try:
@@ -56,6 +57,15 @@ def holder(path: Path) -> str | None:
         return None if _taken(file, fcntl.LOCK_SH) else _holder(file)
     finally:
         os.close(file)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY)  # enough to look
 
 
 def _taken(file: int, how: int = fcntl.LOCK_EX) -> bool:

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import re
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def rechecks(layout: Layout, date: dt.date) -> list[Recheck]:
 
 
 def publish_refused(layout: Layout, date: dt.date, path: Path) -> Path:
-    """Moves the rejected lines of a day that is refused for them to their place, over those of an earlier try.
+    """Brings the rejected lines of a day that is refused for them to their place, over those of an earlier try.
 
     Returns:
         The place.
@@ -140,8 +141,11 @@ def publish_refused(layout: Layout, date: dt.date, path: Path) -> Path:
 
 def _publish_rejected(layout: Layout, date: dt.date, path: Path) -> Path:
     final = layout.rejected_dir(date) / path.name
+    part = layout.rejected_part(date)
     make_dirs(final.parent)
-    publish_file(path, final)
+    with staging(part):
+        shutil.move(path, part)  # it was made beside the Parquet, which may be on another disk
+        publish_file(part, final)
     return final
 
 

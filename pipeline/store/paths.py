@@ -64,6 +64,10 @@ class Layout:
         """Returns where the lines of a day are kept that became no row."""
         return self.root / "rejected" / f"date={date}"
 
+    def rejected_part(self, date: dt.date) -> Path:
+        """Returns where those lines are staged, beside their place: that may be a disk of its own."""
+        return self.root / "rejected" / f".date={date}.part"
+
     def warehouse(self) -> Path:
         """Returns the DuckDB file over the Parquet: derived, never the only copy of anything."""
         return self.root / "warehouse.duckdb"
@@ -75,8 +79,9 @@ class Layout:
     def staged(self, date: dt.date) -> list[Path]:
         """Returns every place where something of a day is staged on its way to its final place."""
         part = self.events_part(date)
-        windows, parquet = self.windows_dir(date), self.parquet_part(date)
-        return [self.raw_part(date), windows, part, part.with_suffix(".old.tmp"), parquet, self.redo_part(date)]
+        windows, parquet, rejected = self.windows_dir(date), self.parquet_part(date), self.rejected_part(date)
+        events = [part, part.with_suffix(".old.tmp")]
+        return [self.raw_part(date), windows, *events, parquet, rejected, self.redo_part(date)]
 
     def recheck(self, date: dt.date) -> "Layout":
         """Returns the layout in which a day is staged that is asked for again, to be compared with what is stored.
@@ -118,7 +123,7 @@ class Layout:
 
     def leftovers(self) -> Iterator[Path]:
         """Yields what unfinished runs left beside the published data."""
-        for folder in ("raw", "events", "parquet", ".redo"):
+        for folder in ("raw", "events", "parquet", "rejected", ".redo"):
             for pattern in (".*.part", ".*.tmp", ".*.windows"):
                 yield from sorted((self.root / folder).glob(pattern))
         yield from sorted((self.root / _RECHECK).glob("*"))

@@ -32,14 +32,9 @@ def test_F22_other_errors_from_a_call_on(project, library, shared, tmp_path, tal
     swept(sweep, points(calls, OTHERS, 3 * EVERY), len(points(calls, OTHERS)), tally)
 
 
-REJECTED_IN_PARQUET = pytest.mark.xfail(
-    strict=True, reason="rejected lines are staged in parquet/, and renamed from there"
-)
-
-
 @pytest.mark.parametrize(
     "elsewhere",
-    [("raw", "parquet", "rejected"), ("events",), pytest.param(("parquet",), marks=REJECTED_IN_PARQUET)],
+    [("raw", "parquet", "rejected"), ("events",), ("parquet",)],
     ids=" and ".join,
 )
 def test_F10_staging_is_beside_its_target_so_each_folder_may_be_a_device_of_its_own(

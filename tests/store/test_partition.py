@@ -140,9 +140,11 @@ def test_F7_what_the_marker_names_outlives_a_power_cut_before_the_marker_counts(
     )
     committed = calls.index(f"replace {final / SUCCESS}")
     before, after = calls[:committed], calls[committed + 1 :]
-    for name, folder in [*((file.name, final) for file in files), (f"rejected-{TWO}.jsonl", aside)]:
-        (moved,) = (place for place, call in enumerate(before) if call.endswith(f" {folder / name}"))
-        assert f"fsync {part / name}" in before[:moved]
+    rejected = (layout.rejected_part(DAY).relative_to(layout.root), aside / f"rejected-{TWO}.jsonl")
+    for staged, at in [*((part / file.name, final / file.name) for file in files), rejected]:
+        folder = at.parent
+        (moved,) = (place for place, call in enumerate(before) if call.endswith(f" {at}"))
+        assert f"fsync {staged}" in before[:moved]
         assert f"fsync {folder}" in before[moved:]
     assert f"fsync {part / SUCCESS}" in before
     assert after == [f"fsync {final}"]
