@@ -19,14 +19,10 @@ from pipeline.store.paths import Layout
 from pipeline.store.records import EventsRecord, LoadRecord
 from pipeline.warehouse import check as parquet
 from pipeline.warehouse.compare import count_rows
-from pipeline.warehouse.salvage import remake_marker
 
 
 def fetch_lost(settings: Settings, date: dt.date, report: Report) -> None:
     """Fetches a day again of which no stage is whole, and publishes its ZIP; then the chain must run on it.
-
-    Where the marker of its Parquet alone is damaged, and the files prove what it tells, that is made anew in place of
-    it: the day is complete then, and nothing is fetched.
 
     How many events there were, its records tell where they hold; else what can still be read of them and of the files.
     Amplitude may have fewer by now, or others: what can be read of the Parquet tells that. And a 404, its answer where
@@ -43,8 +39,6 @@ def fetch_lost(settings: Settings, date: dt.date, report: Report) -> None:
         PipelineError: It could not be fetched; what was fetched stays for the next time.
     """
     home = Layout(settings.data_dir)
-    if remake_marker(home, date, settings):
-        return
     known = _known(home, date)
     day = FetchedAgain(home, date, settings, report, days.project(home, date).app)
     day.fetch()

@@ -25,6 +25,7 @@ from pipeline.store.chain import EVENTS, PARQUET, RAW, REJECTED
 from pipeline.store.paths import Layout
 from pipeline.store.publish import make_dirs, publish_file, staging
 from pipeline.warehouse.load import load_day
+from pipeline.warehouse.salvage import remake_marker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ def repair(settings: Settings, found: Sequence[DayReport], report: Report) -> li
     * Events are extracted anew where the ZIP is whole; the Parquet is loaded anew where the events are.
     * A damaged ZIP is fetched again, and so are events without a whole one, where the Parquet is whole: the day is
       replaced only if Amplitude still has every event that is stored.
+    * Where the marker of the Parquet alone is damaged, and its files prove what it tells, it is made anew.
     * Where no stage is whole, the day is fetched again too, and replaced only by no fewer events than its records tell
       of; what is damaged is kept in the quarantine.
     * Damaged events of a day without a ZIP, of which Amplitude has not every event any more, go to the quarantine: the
@@ -120,6 +122,8 @@ class _Repair:
         has_zip = os.path.lexists(layout.raw_zip(date)) and not is_damaged(RAW)
         has_events = not is_damaged(EVENTS) and days.events_record(layout, date) is not None
         has_rows = not is_damaged(PARQUET) and days.load_record(layout, date) is not None
+        if not (has_zip or has_events or has_rows):
+            has_rows = remake_marker(layout, date, self._settings)
         if not (has_zip or has_events or has_rows):
             if self._may_ask:
                 self._fetch_lost(found)

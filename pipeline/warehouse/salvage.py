@@ -7,7 +7,7 @@ import msgspec
 from loguru import logger
 
 from pipeline.settings import Settings
-from pipeline.store import chain, manifest, partition
+from pipeline.store import chain, manifest, partition, quarantine
 from pipeline.store.paths import Layout
 from pipeline.store.records import EMPTY, EXPORTED, FORMAT, NO_FILE, LoadRecord, Span
 from pipeline.warehouse import duck, parquet
@@ -41,6 +41,7 @@ def remake_marker(home: Layout, date: dt.date, settings: Settings) -> bool:
     if record is None or any(chain.disagreements(None, None, record)) or not _adds_up(record):
         return False
     standing = {chain.RAW: home.raw_zip(date), chain.EVENTS: home.events_dir(date)}
+    quarantine.copy_aside(home, date, path, "its check did not fit, and it was made anew from what could be read of it")
     partition.note_standing(home, record, [stage for stage, place in standing.items() if place.exists()])
     logger.warning(
         "{} was damaged and is made anew from what could be read of it: the Parquet's bytes and counts are proven; ids,"

