@@ -76,6 +76,9 @@ class TaskLogContext:
         self._about.__exit__(kind, error, trace)
 
 
+_MEMORY = "lower PIPELINE_THREADS, or raise the limit (ulimit -v), then run it again: what is whole is kept."
+
+
 def plain(error: BaseException | None) -> str:
     """Returns one plain line on what happened and what to do about it."""
     if isinstance(error, PipelineError):
@@ -83,6 +86,8 @@ def plain(error: BaseException | None) -> str:
     said = f"{type(error).__name__}: {printable(redact(str(error)))}"
     if type(error).__name__ == "RPCError":  # Luigi's, which is not imported here
         return f"{said}. Start luigid (make scheduler), or run without SCHEDULER=central."
+    if isinstance(error, MemoryError) or "can't start new thread" in said:
+        return f"{said}. The memory does not do: {_MEMORY}"
     return f"{said}. If what was typed and luigi.cfg are right, this is a defect: its traceback is in the log file."
 
 

@@ -114,3 +114,10 @@ def test_F1_a_log_that_cannot_be_written_is_said_once_without_the_record_and_sto
     assert shown.count("cannot be written (Is a directory): the log of this run is not whole.") == 1
     assert shown.count("words") == 3
     assert "Record was" not in shown
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_K11_want_of_memory_is_no_defect_and_says_what_to_lower(error):
+    said = logs.plain(error)
+    assert "defect" not in said
+    assert "lower PIPELINE_THREADS" in said
