@@ -98,7 +98,8 @@ def show(settings: Settings, console: Console) -> None:
             os.listdir(layout.root)  # noqa: PTH208 - only whether it can be
     found = survey(layout, last_settled(settings))
     if not found:
-        console.print(f"No day is stored in {settings.data_dir}/ yet. Begin with: make run", markup=False)
+        absent = "" if os.path.lexists(layout.root) else " (there is no such folder)"
+        console.print(f"No day is stored in {settings.data_dir}/ yet{absent}. Begin with: make run", markup=False)
         return
     table = Table(box=None, pad_edge=False)
     for name in ("day", "raw", "extracted", "loaded", "events", "duplicates", "rejects", ""):

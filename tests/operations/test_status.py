@@ -72,7 +72,12 @@ def test_gaps_are_red_on_a_terminal_and_plain_elsewhere(gaps):
 
 
 def test_nothing_stored_says_how_to_begin(project):
-    assert " ".join(shown(project).split()) == f"No day is stored in {project.data}/ yet. Begin with: make run"
+    def said() -> str:
+        return " ".join(shown(project).split())
+
+    assert said() == f"No day is stored in {project.data}/ yet (there is no such folder). Begin with: make run"
+    project.data.mkdir()
+    assert said() == f"No day is stored in {project.data}/ yet. Begin with: make run"
 
 
 def test_an_empty_day_is_said_to_be_empty(project, tmp_path):
