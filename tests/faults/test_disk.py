@@ -189,6 +189,8 @@ def test_F9_a_force_on_a_closed_disk_is_refused_in_our_words(tmp_path, old, tall
     commands = Commands(tmp_path, old)
     with disks.small(commands.data, **AMPLE) as disk:
         assert commands.run(DATE).returncode == 0
+        old.faults.append("status:400,message=invalid window")
+        assert commands.force(DATE).returncode == FAILED  # it is asked for already: the lock is looked at first
         disk.remount(ro="")
         done = commands.force(DATE)
         assert done.returncode == FAILED
