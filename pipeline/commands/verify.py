@@ -36,9 +36,12 @@ def verify(first: dt.date | None, last: dt.date | None, *, repair: bool) -> int:
     output = terminal.Output()
     found = _read(conf, first, last, output)
     failed: set[dt.date] = set()
-    if repair and any(day.damage or (day.is_stored and not day.is_complete) for day in found):
-        failed = _mend(conf, found, output)
-        found = _read(conf, first, last, output)
+    if repair:
+        damaged = [day for day in found if day.damage]
+        begun = runs.unfinished(day.date for day in found if not (day.is_complete or day.damage or day.error))
+        if damaged or begun:
+            failed = _mend(conf, damaged, begun, output)
+            found = _read(conf, first, last, output)
     if not found:
         where = "there" if asked else f"in {conf.data_dir}/"
         _say(output, f"No day is stored {where}: nothing is proved. Type: make status", "red")
@@ -107,18 +110,18 @@ def _say_what_to_type(found: Sequence[DayReport], failed: set[dt.date], output: 
         _say(output, f"... and {count(len(gaps) - _ADVISED, 'more gap')}: make status", "red")
 
 
-def _mend(conf: Settings, found: Sequence[DayReport], output: terminal.Output) -> set[dt.date]:
+def _mend(
+    conf: Settings, damaged: Sequence[DayReport], begun: Sequence[dt.date], output: terminal.Output
+) -> set[dt.date]:
     """Mends what is damaged, and lets the chain go on where it must; returns the days of which something failed."""
-    damaged = {day.date for day in found if day.damage}
     with terminal.bar("repair") as report:
-        mended = repairs.repair(conf, found, report)
+        mended = repairs.repair(conf, damaged, report)
     failed = {day.date for day in mended if day.error}
-    begun = runs.unfinished(day.date for day in found if not day.damage and not day.error)
     for date in sorted({*begun, *(day.date for day in mended if day.must_run)}):
         if runs.run(LAST, date, date):
             failed.add(date)
     refresh.now()
-    left = damaged - {day.date for day in mended}
+    left = {day.date for day in damaged} - {day.date for day in mended}
     if left:
         _say(output, f"{count(len(left), 'day')} not begun, for what the one before failed with.", "red")
     return failed | left

@@ -39,6 +39,12 @@ def published(project) -> dict[str, bytes]:
     return {path: data for path, data in project.tree().items() if not path.startswith(aside)}
 
 
+def leave_the_parquet(layout) -> None:
+    """Takes the stages before it away, as a prune of both does."""
+    layout.raw_zip(DAY).unlink()
+    remove(layout.events_dir(DAY))
+
+
 def copies(project) -> list[str]:
     """Returns what the quarantine holds, by names without their times."""
     found = project.layout.quarantine(DAY).iterdir()
@@ -49,8 +55,7 @@ def copies(project) -> list[str]:
 def test_F15_where_nothing_is_whole_the_day_is_fetched_and_what_was_damaged_is_kept(project, amplitude, pruned):
     layout = project.layout
     if pruned:
-        layout.raw_zip(DAY).unlink()
-        remove(layout.events_dir(DAY))
+        leave_the_parquet(layout)
     kinds = ("parquet",) if pruned else ALL
     before = harm(project, *kinds)
     broken = {file(layout, kind).name: file(layout, kind).read_bytes() for kind in kinds}
@@ -144,8 +149,7 @@ def test_F15_uuids_that_cannot_be_read_are_no_reason_to_refuse(project, amplitud
 def test_F15_a_marker_that_alone_is_damaged_is_made_anew_from_what_its_files_prove(project, amplitude, pruned):
     layout = project.layout
     if pruned:
-        layout.raw_zip(DAY).unlink()
-        remove(layout.events_dir(DAY))
+        leave_the_parquet(layout)
     else:
         harm(project, *MARKERS[:2])
     marker = layout.parquet_marker(DAY)
