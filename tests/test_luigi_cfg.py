@@ -16,9 +16,9 @@ from luigi.configuration.cfg_parser import LuigiConfigParser
 from luigi.tools.range import RangeDaily
 from processes import ROOT, home
 
-from pipeline import luigicfg
+from pipeline import __main__, luigicfg
 from pipeline.settings import PREFIXES, Settings
-from pipeline.tasks import LAST, DailyTask, DownloadExport, ExtractEvents, LoadEvents
+from pipeline.tasks import LAST, DailyTask, DownloadExport, ExtractEvents, LoadEvents, runs
 
 FILES = ("luigi.cfg", "luigi.central.cfg")
 CONFIGS = {
@@ -163,3 +163,7 @@ def test_C18_also_where_it_is_the_one_that_is_laid_over(project):
 def test_C18_the_files_that_are_looked_at_are_those_that_luigi_reads():
     read = LuigiConfigParser._config_paths
     assert tuple(read[: len(luigicfg.PLACES)]) == luigicfg.PLACES
+
+
+def test_the_status_of_a_setting_that_is_wrong_is_one_before_luigi_is_imported_and_after():
+    assert __main__.WRONG_SETTING == runs.NOTHING_RUN

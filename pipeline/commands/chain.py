@@ -94,13 +94,13 @@ def _undo(date: dt.date) -> int:
     layout = Layout(settings.load().data_dir)
     with logs.about(date, "force"), locks.hold(layout.lock(date)):
         asked = days.redo_asked(layout, date)
-        stages = days.stages(layout, date)
-        if asked and stages.is_exported:
+        if asked and days.is_exported(layout, date):
             raise ConfigError(
                 f"the new ZIP of {date} has taken the old one's place", f"To finish it: make run DATE={date}"
             )
         days.clear_redo(layout, date, asked)
-        load = days.load_record(layout, date) if days.is_loaded(layout, date) else None
+        stages = days.stages(layout, date)
+        load = stages.load if stages.is_loaded else None
         logger.info("taken back" if asked else "it was not asked to be done again")
     leftovers.clear(date)
     stands = (
@@ -140,6 +140,6 @@ def _refuse_stored(layout: Layout, date: dt.date, source: str) -> None:
     found = remains(layout, date, stages)
     if found:
         raise ConfigError(
-            f"{date} is stored already, and {found[0]} is damaged",
+            f"{date} is stored already, and {found[0].parent}/ is damaged",
             f"To mend it: make verify FROM={date} TO={date} REPAIR=1. To replace it: {command}",
         )

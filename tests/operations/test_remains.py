@@ -114,7 +114,7 @@ def test_an_import_asks_before_it_replaces_what_is_damaged_or_to_be_done_again(p
     flip(file(project.layout, "load marker"))
     done = project.pipeline(*command)
     assert done.returncode == 40
-    assert "is damaged" in done.stderr
+    assert f"and {project.layout.parquet_dir(DAY)}/ is damaged" in done.stderr
     assert REPAIR in done.stderr
     assert published(project).keys() == before.keys()
     assert project.pipeline(*command, "--replace").returncode == 0
